@@ -1,0 +1,36 @@
+"""Readers of DFTB+ output: ``detailed.out``, ``geo_end.xyz`` and ``band.out``.
+
+Text in, frozen dataclasses out. The layouts of DFTB+ 17.1 to 25.1 are accepted: everything is found
+by its section header, its name or its column heading, never by its line number. What a legal file
+of some version or kind of run does not contain is None; what it should contain and does not, or
+contains in a form that is not legal, is a `ParseError` that names the line.
+
+DFTB+ prints most quantities twice (hartree and eV, atomic units and debye, orbitals and their
+sums). The second print is checked against the first, so that a damaged digit does not pass.
+
+Formats: DFTB+ sources, ``mainio.F90`` and ``formatout.F90`` of the tagged versions.
+"""
+
+from twobody.dftbplus.band_out import Levels, parse_band_out, read_band_out
+from twobody.dftbplus.detailed_out import (
+    POPULATION_TOLERANCE,
+    DetailedOut,
+    Orbitals,
+    parse_detailed_out,
+    read_detailed_out,
+)
+from twobody.dftbplus.geo_end_xyz import Geometry, parse_geo_end_xyz, read_geo_end_xyz
+
+__all__ = [
+    "POPULATION_TOLERANCE",
+    "DetailedOut",
+    "Geometry",
+    "Levels",
+    "Orbitals",
+    "parse_band_out",
+    "parse_detailed_out",
+    "parse_geo_end_xyz",
+    "read_band_out",
+    "read_detailed_out",
+    "read_geo_end_xyz",
+]

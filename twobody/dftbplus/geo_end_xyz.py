@@ -1,0 +1,103 @@
+"""Reader of ``geo_end.xyz``: the geometry, and the Mulliken populations of the atoms."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twobody.errors import ParseError
+from twobody.text import PathLike, parse_integer, parse_number, quote, read_text, split_lines
+
+_GLUED = re.compile(r"(?:[+-]?[0-9]*\.[0-9]{8}){2,}")  # F16.8 fields that fill their width
+_WHOLE = re.compile(r".*\.[0-9]{8}")
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """The last complete frame of a ``geo_end.xyz``.
+
+    Attributes
+    ----------
+    symbols : tuple of str
+    positions : float64 [n_atoms, 3]
+        [Å]
+    populations : float64 [n_atoms] or None
+        Mulliken electron populations [e] (not charges); None where the file has no such column.
+    line : int
+        Where the row of the first atom stands, counted from 1; for messages.
+    """
+
+    symbols: tuple[str, ...]
+    positions: NDArray[np.float64]
+    populations: NDArray[np.float64] | None
+    line: int
+
+
+def read_geo_end_xyz(path: PathLike) -> Geometry:
+    """Read a ``geo_end.xyz``; see `parse_geo_end_xyz`."""
+    return parse_geo_end_xyz(read_text(path), path)
+
+
+def parse_geo_end_xyz(text: str, path: PathLike | None = None) -> Geometry:
+    """Read the text of a ``geo_end.xyz``: its last complete frame.
+
+    Columns are the symbol, x, y, z and, by their number, nothing more (4), the Mulliken population
+    (5), a velocity (7), or both (8).
+
+    Raises
+    ------
+    ParseError
+        No frame is complete, or a count, a row or a number is not what it has to be.
+    """
+    lines = split_lines(text)
+    end = len(lines)
+    while end and not lines[end - 1]:
+        end -= 1
+    frame: tuple[int, int] | None = None
+    start = 0
+    while start < end:
+        n_atoms = parse_integer(lines[start].strip(), path, start + 1, "the number of atoms")
+        if n_atoms < 1:
+            raise ParseError(path, start + 1, "at least one atom", f"{n_atoms}")
+        stop = start + 2 + n_atoms
+        if stop > end or (stop == len(lines) and not _is_whole_frame(lines[start + 2 : stop])):
+            break
+        frame = (start + 2, stop)
+        start = stop
+    if frame is None:
+        expected = f"{lines[0].strip()} atoms and all their columns" if end else "a number of atoms"
+        raise ParseError(path, max(end, 1), expected, "the end of the file")
+    return _frame(lines, *frame, path)
+
+
+def _is_whole_frame(rows: list[str]) -> bool:
+    """Tell whether a frame that ends without a line end holds its last number in full."""
+    widths = {len(row.split()) for row in rows}
+    return len(widths) == 1 and _WHOLE.fullmatch(rows[-1]) is not None
+
+
+def _frame(lines: list[str], start: int, stop: int, path: PathLike | None) -> Geometry:
+    symbols: list[str] = []
+    values: list[list[float]] = []
+    for i in range(start, stop):
+        symbol, *tokens = lines[i].split() or [""]
+        fields = [f for t in tokens for f in _unglue(t)]
+        if not symbol[:1].isalpha() or len(fields) not in (3, 4, 6, 7):
+            raise ParseError(path, i + 1, "a symbol and 3, 4, 6 or 7 numbers", quote(lines[i]))
+        if values and len(fields) != len(values[0]):
+            expected = f"{len(values[0])} numbers, as in the row above"
+            raise ParseError(path, i + 1, expected, f"{len(fields)}")
+        symbols.append(symbol)
+        values.append([parse_number(f, path, i + 1, "a coordinate or population") for f in fields])
+    table = np.array(values)
+    populations = table[:, 3].copy() if table.shape[1] in (4, 7) else None
+    return Geometry(tuple(symbols), table[:, :3].copy(), populations, start + 1)
+
+
+def _unglue(token: str) -> list[str]:
+    if _GLUED.fullmatch(token):
+        return re.findall(r"[+-]?[0-9]*\.[0-9]{8}", token)
+    return [token]

@@ -1,0 +1,49 @@
+"""The one exception for bad input, and the list of what is wrong with pairs."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+
+class ParseError(ValueError):
+    """Input that is not what it has to be.
+
+    The message is one line, ``path:line: expected ..., found ...``, and all a person needs to find
+    and mend the fault.
+
+    Attributes
+    ----------
+    path : str
+        The file (or folder) at fault; ``<text>`` where text was parsed that came from no file.
+    line : int or None
+        Line number counted from 1; None where the fault is not in one line.
+    expected, found : str
+        What had to stand there, and what does.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str] | None, line: int | None, expected: str, found: str
+    ) -> None:
+        self.path = "<text>" if path is None else os.fspath(path)
+        self.line = line
+        self.expected = expected
+        self.found = found
+        place = self.path if line is None else f"{self.path}:{line}"
+        super().__init__(f"{place}: expected {expected}, found {found}")
+
+    @property
+    def reason(self) -> str:
+        """The message without the place."""
+        return f"expected {self.expected}, found {self.found}"
+
+    def __reduce__(self) -> tuple[type[ParseError], tuple[str, int | None, str, str]]:
+        """Let the error travel between processes whole."""
+        return type(self), (self.path, self.line, self.expected, self.found)
+
+
+class PairProblem(NamedTuple):
+    """What is wrong with one pair; a list of these is what a check of the whole input returns."""
+
+    pair_name: str
+    error: ParseError

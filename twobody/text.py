@@ -1,0 +1,102 @@
+"""Text as Fortran programs and spreadsheets leave it: decoding, lines and numbers, strictly."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from pathlib import Path
+
+from twobody.errors import ParseError
+
+PathLike = str | os.PathLike[str]
+
+# Fortran drops the E of a three-digit exponent (-0.123-101) and may write D for double precision.
+_NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[EeDd]([+-]?[0-9]+)|([+-][0-9]{3}))?")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+def quote(text: str) -> str:
+    """Show `text` in a message: blanks trimmed, control characters escaped, at most 80 long."""
+    text = text.strip()
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+def read_bytes(path: PathLike) -> bytes:
+    """Read a file.
+
+    Raises
+    ------
+    ParseError
+        The file is missing or unreadable.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ParseError(path, None, "a readable file", error.strerror or str(error)) from error
+
+
+def decode(data: bytes, path: PathLike) -> str:
+    """Decode the bytes of a UTF-8 file, with or without a byte-order mark.
+
+    Raises
+    ------
+    ParseError
+        The bytes are not UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ParseError(path, line, "UTF-8 text", f"byte 0x{data[error.start]:02x}") from error
+
+
+def split_lines(text: str) -> list[str]:
+    """Split at LF or CRLF only, so that line numbers are those an editor shows.
+
+    The last item is what follows the last line end: empty where the file ends with one.
+    """
+    return [line.rstrip() for line in text.split("\n")]
+
+
+def read_text(path: PathLike) -> str:
+    """Read a UTF-8 file; see `read_bytes` and `decode`."""
+    return decode(read_bytes(path), path)
+
+
+def find_line(text: str, phrase: str) -> int | None:
+    """Return the number of the last line that holds `phrase`, for a message; None without one."""
+    lines = split_lines(text)
+    return max((i for i, line in enumerate(lines, start=1) if phrase in line), default=None)
+
+
+def parse_number(token: str, path: PathLike | None, line: int | None, what: str) -> float:
+    """Read a finite decimal number as Fortran prints it.
+
+    Raises
+    ------
+    ParseError
+        `token` is asterisks (an overflowed field), NaN, infinite, out of the range of a float64,
+        or no number at all.
+    """
+    match = _NUMBER.fullmatch(token)
+    if match is None:
+        raise ParseError(path, line, f"{what}, a number", quote(token))
+    mantissa, exponent, bare_exponent = match.groups()
+    value = float(f"{mantissa}e{exponent or bare_exponent or 0}")
+    if math.isinf(value) or (value == 0.0 and mantissa.strip("+-0.")):
+        raise ParseError(path, line, f"{what}, a number in the range of float64", quote(token))
+    return value
+
+
+def parse_integer(token: str, path: PathLike | None, line: int | None, what: str) -> int:
+    """Read a decimal integer.
+
+    Raises
+    ------
+    ParseError
+        `token` is not an integer.
+    """
+    if _INTEGER.fullmatch(token) is None:
+        raise ParseError(path, line, f"{what}, an integer", quote(token))
+    return int(token)
