@@ -1,0 +1,264 @@
+"""The two CSV files of labels in ``raw_data``: written from DFTB+ output, read and merged.
+
+``dftb_ptbp_combined.csv`` holds every label but the bond length, ``bond_distances_all.csv`` the
+geometry and the bond length. Both have one row a pair; the last part of `run_dir` names it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twobody.dftbplus import Geometry
+from twobody.errors import PairProblem, ParseError
+from twobody.files import InputDigest, publish, staging
+from twobody.labels import GEOMETRY_COLUMNS, LABELS, NUMERIC_LABELS, TEXT_LABELS, Label, LabelValue
+from twobody.text import decode, parse_number, quote, read_bytes
+
+LABELS_FILE = "dftb_ptbp_combined.csv"
+BONDS_FILE = "bond_distances_all.csv"
+
+_PAIR_COLUMN = "run_dir"
+_BOND_LABEL = "distance_ang"
+_FLAGS = {"0": 0.0, "0.0": 0.0, "False": 0.0, "1": 1.0, "1.0": 1.0, "True": 1.0}
+
+
+@dataclass(frozen=True, eq=False)
+class LabelTable:
+    """The labels of N pairs as columns, in the order of the names asked for.
+
+    Attributes
+    ----------
+    values : float64 [N, 36]
+        The labels of `NUMERIC_LABELS`; NaN where missing.
+    texts : object [N, T]
+        The labels of `TEXT_LABELS`, str; empty where missing.
+    bond_lines : int64 [N]
+        The line of each pair in ``bond_distances_all.csv``, for messages.
+    """
+
+    values: NDArray[np.float64]
+    texts: NDArray[np.object_]
+    bond_lines: NDArray[np.int64]
+
+    def take(self, keep: NDArray[np.bool_]) -> LabelTable:
+        """Return the pairs where `keep` is true."""
+        return LabelTable(self.values[keep], self.texts[keep], self.bond_lines[keep])
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of a CSV file: its first line, and its cells by column name in lower case."""
+
+    pair_name: str
+    line: int
+    n_cells: int
+    cells: Mapping[str, str]
+
+
+def read_label_files(
+    raw_data: Path, names: Sequence[str], digest: InputDigest
+) -> tuple[LabelTable, list[PairProblem]]:
+    """Read and merge the labels of the pairs `names`; what is read goes into `digest`.
+
+    Returns
+    -------
+    LabelTable
+        What is wrong is left missing; its pair is among the problems.
+    list of PairProblem
+        Cells that are not what they have to be, pairs without a row, rows without a pair, rows that
+        come twice.
+
+    Raises
+    ------
+    ParseError
+        A file cannot be read at all, or its columns are not those of the schema.
+    """
+    table = LabelTable(
+        np.full((len(names), len(NUMERIC_LABELS)), np.nan),
+        np.full((len(names), len(TEXT_LABELS)), "", dtype=object),
+        np.zeros(len(names), np.int64),
+    )
+    index = {name: i for i, name in enumerate(names)}
+    problems = []
+    for file in (LABELS_FILE, BONDS_FILE):
+        path = raw_data / file
+        seen: dict[str, int] = {}
+        data = read_bytes(path)
+        digest.add(file, data)
+        for row in _rows(decode(data, path), path):
+            errors = _merge(row, path, seen, index, table)
+            problems += [PairProblem(row.pair_name, error) for error in errors]
+            seen.setdefault(row.pair_name, row.line)
+        for name in index.keys() - seen.keys():
+            problems.append(PairProblem(name, ParseError(path, None, f"a row for {name}", "none")))
+    return table, problems
+
+
+def _labels_of(file: str) -> list[Label]:
+    """Return the labels that are taken from `file`."""
+    return [label for label in LABELS if (label.name == _BOND_LABEL) == (file == BONDS_FILE)]
+
+
+def _merge(
+    row: _Row, path: Path, seen: Mapping[str, int], index: Mapping[str, int], table: LabelTable
+) -> Iterator[ParseError]:
+    """Put the labels of a row in their places; yield what is wrong with it."""
+    if row.pair_name in seen:
+        found = f"a second one (the first is line {seen[row.pair_name]})"
+        yield ParseError(path, row.line, f"one row for {row.pair_name!r}", found)
+        return
+    if row.pair_name not in index:
+        yield ParseError(path, row.line, f"a folder {row.pair_name!r} for this row", "none")
+        return
+    if row.n_cells != len(row.cells):
+        yield ParseError(path, row.line, f"{len(row.cells)} cells", f"{row.n_cells}")
+        return
+    i = index[row.pair_name]
+    if path.name == BONDS_FILE:
+        table.bond_lines[i] = row.line
+        yield from _check_bond_row(path, row)
+    for label in _labels_of(path.name):
+        try:
+            value = _cell(row.cells[label.name], label, path, row.line)
+        except ParseError as error:
+            yield error
+            continue
+        if isinstance(value, str):
+            table.texts[i, TEXT_LABELS.index(label)] = value
+        elif value is not None:
+            table.values[i, NUMERIC_LABELS.index(label)] = value
+
+
+def _rows(text: str, path: Path) -> Iterator[_Row]:
+    """Yield the rows of a CSV file that are not empty."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [cell.strip().lower() for cell in next(reader, [])]
+        _check_header(path, header, _labels_of(path.name))
+        line = reader.line_num + 1
+        for cells in reader:
+            if cells:
+                padded = [*cells, *[""] * (len(header) - len(cells))]
+                by_column = dict(zip(header, padded, strict=False))
+                yield _Row(_pair_name(by_column[_PAIR_COLUMN]), line, len(cells), by_column)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ParseError(path, reader.line_num, "a row of a CSV file", str(error)) from error
+
+
+def _pair_name(run_dir: str) -> str:
+    return re.split(r"[/\\]", run_dir.strip().rstrip("/\\"))[-1]
+
+
+def _check_header(path: Path, header: Sequence[str], wanted: Sequence[Label]) -> None:
+    names = {label.name for label in wanted}
+    for name in (_PAIR_COLUMN, *(label.column for label in wanted)):
+        if header.count(name.lower()) != 1:
+            found = "none" if name.lower() not in header else f"{header.count(name.lower())}"
+            raise ParseError(path, 1, f"one column {name!r}", found)
+    legal = names | {_PAIR_COLUMN, _BOND_LABEL, *GEOMETRY_COLUMNS}
+    for name in header:
+        if name not in legal:
+            raise ParseError(path, 1, "only columns of the label schema", quote(name))
+
+
+def _cell(text: str, label: Label, path: Path, line: int) -> LabelValue:
+    """Read one cell; an empty one is a missing label."""
+    if label.kind == "text":
+        return text or None
+    text = text.strip()
+    if not text:
+        if label.name == _BOND_LABEL:
+            raise ParseError(path, line, f"{label.column}, a number", "an empty cell")
+        return None
+    if label.kind == "flag":
+        if text not in _FLAGS:
+            raise ParseError(path, line, f"{label.column}, 0 or 1", quote(text))
+        return _FLAGS[text]
+    value = parse_number(text, path, line, label.column)
+    if label.kind == "count" and (value < 0 or value != int(value)):
+        raise ParseError(path, line, f"{label.column}, a whole number", quote(text))
+    if label.name == "n_atoms" and value != 2:
+        raise ParseError(path, line, f"{label.column} = 2", quote(text))
+    return value
+
+
+def _check_bond_row(path: Path, row: _Row) -> Iterator[ParseError]:
+    """Check what the geometry columns, where they are there, say of the pair."""
+    elements = dict(zip(("species_1", "species_2"), row.pair_name.split("_"), strict=False))
+    for column, expected in {"natoms": "2", **elements}.items():
+        found = row.cells.get(column, expected).strip()
+        if found not in (expected, f"{expected}.0"):
+            yield ParseError(path, row.line, f"{column} = {expected}", quote(found))
+
+
+@dataclass(frozen=True)
+class PairLabels:
+    """What the CSV files hold of one pair."""
+
+    geometry: Geometry
+    labels: Mapping[str, LabelValue]
+
+
+def write_label_files(raw_data: Path, pairs: Mapping[str, PairLabels]) -> None:
+    """Write both files, sorted by name; numbers so that reading gives the same float64.
+
+    Both files are complete before the first of them takes its place.
+    """
+    label_columns = [label for label in LABELS if label.name != _BOND_LABEL]
+    labels_text = _csv_text(
+        [_PAIR_COLUMN, *(label.column for label in label_columns)],
+        (
+            [name, *(format_value(pair.labels[label.name], label) for label in label_columns)]
+            for name, pair in sorted(pairs.items())
+        ),
+    )
+    bonds_text = _csv_text(
+        [_PAIR_COLUMN, *GEOMETRY_COLUMNS, "distance_Ang"],
+        ([name, *_bond_cells(pair)] for name, pair in sorted(pairs.items())),
+    )
+    with staging(raw_data) as folder:
+        (folder / LABELS_FILE).write_text(labels_text, encoding="utf-8", newline="\n")
+        (folder / BONDS_FILE).write_text(bonds_text, encoding="utf-8", newline="\n")
+        publish([(folder / file, raw_data / file) for file in (LABELS_FILE, BONDS_FILE)], raw_data)
+
+
+def _csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def format_value(value: LabelValue, label: Label) -> str:
+    """Write a label as a CSV cell: empty where missing, whole numbers without a fraction."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return str(int(value)) if label.kind in ("count", "flag") else repr(float(value))
+
+
+def _bond_cells(pair: PairLabels) -> list[str]:
+    """Write a row in the order of `GEOMETRY_COLUMNS`, and the bond length."""
+    symbols = pair.geometry.symbols
+    atoms = [
+        [symbol, *(repr(float(c)) for c in position)]
+        for symbol, position in zip(symbols, pair.geometry.positions, strict=True)
+    ]
+    return [
+        str(len(symbols)),
+        *(cell for atom in atoms for cell in atom),
+        "_".join(symbols),
+        "_".join(sorted(symbols)),
+        repr(pair.labels[_BOND_LABEL]),
+    ]

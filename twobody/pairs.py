@@ -1,0 +1,283 @@
+"""The pair folders of ``raw_data``: found, read, checked, and gathered into columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twobody import images
+from twobody.dftbplus import (
+    POPULATION_TOLERANCE,
+    DetailedOut,
+    Geometry,
+    Orbitals,
+    parse_detailed_out,
+    parse_geo_end_xyz,
+)
+from twobody.elements import ATOMIC_NUMBERS
+from twobody.errors import PairProblem, ParseError
+from twobody.files import InputDigest
+from twobody.text import decode, find_line, read_bytes
+
+DETAILED_OUT = "detailed.out"
+GEO_END_XYZ = "geo_end.xyz"
+BAND_OUT = "band.out"
+
+_BATCH = 256
+
+_T = TypeVar("_T")
+
+METADATA_NAMES: tuple[str, ...] = (
+    "total_charge",  # [e]
+    "fermi_level",  # [H]
+    "total_energy",  # [H]
+    "dipole_x",  # [au]
+    "dipole_y",  # [au]
+    "dipole_z",  # [au]
+    "num_atoms",
+    "bond_length",  # [Å]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """One pair; geometry and detailed output were found to speak of the same two atoms."""
+
+    name: str
+    geometry: Geometry
+    detailed: DetailedOut
+
+    @property
+    def bond_length(self) -> float:
+        """Distance of the atoms [Å]."""
+        return bond_length(self.geometry)
+
+
+@dataclass(frozen=True, eq=False)
+class PairTable:
+    """N pairs as columns.
+
+    Attributes
+    ----------
+    names : str [N]
+    elements : str [N, 2]
+    positions : float64 [N, 2, 3]
+        [Å]
+    populations : float64 [N, 2]
+        Mulliken populations of the atoms [e], as in the geometry file.
+    amplitudes : float64 [N, 10, 2]
+        See `twobody.images`.
+    metadata : float64 [N, 8]
+        The quantities of `METADATA_NAMES`; NaN where missing.
+    """
+
+    names: NDArray[np.str_]
+    elements: NDArray[np.str_]
+    positions: NDArray[np.float64]
+    populations: NDArray[np.float64]
+    amplitudes: NDArray[np.float64]
+    metadata: NDArray[np.float64]
+
+    def take(self, keep: NDArray[np.bool_]) -> PairTable:
+        """Return the pairs where `keep` is true."""
+        return PairTable(*(getattr(self, field.name)[keep] for field in fields(self)))
+
+    @classmethod
+    def concatenate(cls, tables: Sequence[PairTable]) -> PairTable:
+        """Put tables one after the other."""
+        columns = ([getattr(t, field.name) for t in tables] for field in fields(cls))
+        return cls(*(np.concatenate(column) for column in columns))
+
+    @property
+    def bond_lengths(self) -> NDArray[np.float64]:
+        """Distances of the atoms [Å], [N]."""
+        column: NDArray[np.float64] = self.metadata[:, METADATA_NAMES.index("bond_length")]
+        return column
+
+
+def bond_length(geometry: Geometry) -> float:
+    """Distance of the two atoms of `geometry` [Å]."""
+    return float(np.sqrt(((geometry.positions[1] - geometry.positions[0]) ** 2).sum()))
+
+
+def find_pairs(raw_data: Path) -> list[str]:
+    """Return the names of the pair folders, sorted; hidden folders are not looked at.
+
+    Raises
+    ------
+    ParseError
+        `raw_data` is no readable folder or holds no folders.
+    """
+    try:
+        names = [p.name for p in raw_data.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    except OSError as error:
+        raise ParseError(
+            raw_data, None, "a readable folder of pairs", str(error.strerror)
+        ) from error
+    if not names:
+        raise ParseError(raw_data, None, "folders named after pairs (A_B)", "none")
+    return sorted(names)
+
+
+def read_pairs(
+    raw_data: Path, names: Iterable[str], digest: InputDigest, *, allow_unconverged: bool = False
+) -> tuple[PairTable, list[PairProblem]]:
+    """Read the pairs `names`; what is read goes into `digest`.
+
+    Returns
+    -------
+    PairTable
+        The pairs without problems, in the order of `names`.
+    list of PairProblem
+        Everything that is wrong with the others.
+    """
+    tables: list[PairTable] = []
+    pairs: list[Pair] = []
+    problems: list[PairProblem] = []
+    for name in names:
+        pair, errors = read_pair(raw_data / name, digest, allow_unconverged=allow_unconverged)
+        problems += [PairProblem(name, error) for error in errors]
+        if pair is not None:
+            pairs.append(pair)
+        if len(pairs) == _BATCH:  # columns are far smaller than the objects they are made from
+            tables.append(tabulate(pairs))
+            pairs.clear()
+    tables.append(tabulate(pairs))
+    return PairTable.concatenate(tables), problems
+
+
+def read_pair(
+    folder: Path, digest: InputDigest, *, allow_unconverged: bool = False
+) -> tuple[Pair | None, list[ParseError]]:
+    """Read and check one pair folder; return the pair, or everything that is wrong with it.
+
+    Wrong is, beside what the readers refuse: not two atoms, elements that are not the folder's,
+    populations that differ between the files, no Mulliken analysis or dipole moment, SCC that did
+    not converge.
+    """
+    elements = tuple(folder.name.split("_"))
+    if len(elements) != 2 or not set(elements) <= ATOMIC_NUMBERS.keys():
+        expected = "a folder named after two elements (A_B)"
+        return None, [ParseError(folder, None, expected, repr(folder.name))]
+    errors: list[ParseError] = []
+
+    def checked(file: str, read: Callable[[str, Path], _T]) -> _T | None:
+        path = folder / file
+        try:
+            data = read_bytes(path)
+            digest.add(f"{folder.name}/{file}", data)
+            return read(decode(data, path), path)
+        except ParseError as error:
+            errors.append(error)
+            return None
+
+    def detailed_out(text: str, path: Path) -> DetailedOut:
+        detailed = parse_detailed_out(text, path)
+        errors.extend(_check_detailed(detailed, text, path, allow_unconverged))
+        return detailed
+
+    def geo_end_xyz(text: str, path: Path) -> Geometry:
+        geometry = parse_geo_end_xyz(text, path)
+        errors.extend(_check_geometry(geometry, elements, path))
+        return geometry
+
+    detailed = checked(DETAILED_OUT, detailed_out)
+    geometry = checked(GEO_END_XYZ, geo_end_xyz)
+    if errors or geometry is None or detailed is None:
+        return None, errors
+    errors += _check_populations(geometry, detailed, folder)
+    return (None, errors) if errors else (Pair(folder.name, geometry, detailed), [])
+
+
+def _check_geometry(
+    geometry: Geometry, elements: tuple[str, ...], path: Path
+) -> Iterator[ParseError]:
+    if len(geometry.symbols) != 2:
+        yield ParseError(path, geometry.line - 2, "two atoms", f"{len(geometry.symbols)}")
+    elif geometry.symbols != elements:
+        expected = f"the elements of the folder, {' and '.join(elements)}"
+        yield ParseError(path, geometry.line, expected, " and ".join(geometry.symbols))
+
+
+def _check_detailed(
+    detailed: DetailedOut, text: str, path: Path, allow_unconverged: bool
+) -> Iterator[ParseError]:
+    needed = {
+        "gross charges": detailed.gross_charges,
+        "atom populations": detailed.atom_populations,
+        "orbital populations": detailed.orbitals,
+        "a dipole moment": detailed.dipole_moment,
+    }
+    for what, value in needed.items():
+        if value is None:
+            yield ParseError(path, None, what, "none")
+    if detailed.gross_charges is not None and len(detailed.gross_charges) != 2:
+        yield ParseError(path, None, "two atoms", f"{len(detailed.gross_charges)}")
+    if detailed.scc_converged is False and not allow_unconverged:
+        status = "SCC is NOT converged"
+        yield ParseError(path, find_line(text, status), "'SCC converged'", repr(status))
+
+
+def _check_populations(
+    geometry: Geometry, detailed: DetailedOut, folder: Path
+) -> Iterator[ParseError]:
+    if geometry.populations is None or detailed.atom_populations is None:
+        return
+    for atom in range(2):
+        here, there = geometry.populations[atom], detailed.atom_populations[atom]
+        if abs(here - there) > POPULATION_TOLERANCE:
+            expected = f"the population of atom {atom + 1} in {DETAILED_OUT}, {there:.8f}"
+            yield ParseError(folder / GEO_END_XYZ, geometry.line + atom, expected, f"{here:.8f}")
+
+
+def tabulate(pairs: Sequence[Pair]) -> PairTable:
+    """Gather pairs into columns."""
+    n = len(pairs)
+    detailed = [pair.detailed for pair in pairs]
+    atom_populations = np.array([d.atom_populations for d in detailed]).reshape(n, 2)
+    charges = np.array([d.gross_charges for d in detailed]).reshape(n, 2)
+    dipoles = np.array([d.dipole_moment for d in detailed]).reshape(n, 3)
+    metadata = np.empty((n, len(METADATA_NAMES)))
+    metadata[:, 0] = [_number(d.total_charge) for d in detailed]
+    metadata[:, 1] = [_number(d.fermi_level) for d in detailed]
+    metadata[:, 2] = [d.total_energy for d in detailed]
+    metadata[:, 3:6] = dipoles
+    metadata[:, 6] = 2
+    metadata[:, 7] = [pair.bond_length for pair in pairs]
+    populations = [
+        pair.detailed.atom_populations
+        if pair.geometry.populations is None
+        else pair.geometry.populations
+        for pair in pairs
+    ]
+    return PairTable(
+        names=np.array([pair.name for pair in pairs], dtype=np.str_),
+        elements=np.array([pair.geometry.symbols for pair in pairs], dtype="U2").reshape(n, 2),
+        positions=np.array([pair.geometry.positions for pair in pairs]).reshape(n, 2, 3),
+        populations=np.array(populations).reshape(n, 2),
+        amplitudes=images.amplitudes(
+            charges, atom_populations, dipoles, _orbital_table([d.orbitals for d in detailed])
+        ),
+        metadata=metadata,
+    )
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+def _orbital_table(orbitals: Sequence[Orbitals | None]) -> images.OrbitalTable:
+    tables = [table for table in orbitals if table is not None]
+
+    def joined(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(t, name) for t in tables] or [np.zeros(0, np.int64)])
+
+    systems = np.repeat(np.arange(len(tables)), [len(table.atom) for table in tables])
+    return images.OrbitalTable(
+        systems.astype(np.int64), joined("atom"), joined("l"), joined("m"), joined("population")
+    )
