@@ -1,0 +1,264 @@
+"""``dataset_combined.npz``: what it holds, and how it is read without pickle.
+
+`MEMBERS` is the layout: every array with its dtype and shape. `Archive` opens a file, checks names,
+sizes, dtypes and shapes before anything is allocated, and reads members as plain arrays. Members
+that hold pickles are there for users of ``numpy.load(..., allow_pickle=True)``; nothing here
+decodes them.
+
+Formats: NEP 1 (.npy), PKWARE APPNOTE.TXT (zip).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twobody.errors import ParseError
+from twobody.text import PathLike, quote
+
+FORMAT_VERSION = 1
+
+_READ = 1 << 20  # bytes read at a time
+_MAX_HEADER = 4096  # bytes of a .npy header; ours have 128
+_MAX_DEFLATE_RATIO = 1032  # RFC 1951: a deflate stream cannot expand further
+
+MEMBERS: dict[str, tuple[str, tuple[str | int, ...]]] = {
+    "images": ("<f4", ("N", 10, "size", "size")),
+    "geometries": ("<f4", ("N", 2, 4)),
+    "elements": ("U", ("N", 2)),
+    "pair_names": ("U", ("N",)),
+    "labels": ("O", ("N",)),
+    "metadata": ("O", ("N",)),
+    "label_names": ("U", ("L",)),
+    "label_units": ("U", ("L",)),
+    "label_values": ("<f8", ("N", "L")),
+    "text_label_names": ("U", ("T",)),
+    "text_label_values": ("U", ("N", "T")),
+    "metadata_values": ("<f8", ("N", "M")),
+    "metadata_names": ("U", ("M",)),
+    "channels": ("U", (10,)),
+    "image_amplitudes": ("<f8", ("N", 10, 2)),
+    "image_basis": ("<f4", (10, 2, "size", "size")),
+    "provenance": ("U", ()),
+}
+"""Name: dtype (U: text of any length; O: pickled dicts) and shape. Letters stand for sizes: N
+pairs, L numeric labels, T text labels, M metadata; one letter is one number all over an archive."""
+
+
+class ContentDigest:
+    """SHA-256 over the members in order: name, dtype, shape, data."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def begin(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        """Begin a member."""
+        self._hash.update(f"{name}\0{dtype.str}\0{','.join(map(str, shape))}\0".encode())
+
+    def add(self, chunk: bytes | memoryview) -> None:
+        """Take in data of the member."""
+        self._hash.update(chunk)
+
+    def hexdigest(self) -> str:
+        """Return the digest of all members so far."""
+        return self._hash.hexdigest()
+
+
+@dataclass(frozen=True)
+class MemberInfo:
+    """What the headers say of a member, checked against each other and the file's size.
+
+    Attributes
+    ----------
+    dtype, shape
+        Of the array.
+    header_size, size : int
+        Bytes of the .npy header, and of header and data together.
+    packed_size : int
+        Bytes in the file.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    header_size: int
+    size: int
+    packed_size: int
+    entry: zipfile.ZipInfo
+
+
+class Archive:
+    """An open .npz file; a context manager.
+
+    Parameters
+    ----------
+    path : path
+
+    Attributes
+    ----------
+    path : Path
+    members : dict of str to MemberInfo
+        In the order of the file.
+
+    Raises
+    ------
+    ParseError
+        The file is missing, is no zip file of .npy members, or its headers contradict each other
+        or the file's size. Nothing of the data has been read or allocated by then.
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        self.path = Path(path)
+        try:
+            self._zip = zipfile.ZipFile(self.path)
+        except OSError as error:
+            raise ParseError(path, None, "a readable file", error.strerror or str(error)) from error
+        except _DAMAGE as error:
+            raise ParseError(path, None, "a .npz archive", _damage(error)) from error
+        try:
+            self.members = dict(self._checked_members())
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._zip.close()
+
+    def read(self, name: str) -> NDArray[Any]:
+        """Read a member whole; its checksum is checked.
+
+        Raises
+        ------
+        ParseError
+            There is no such member, it holds pickles, or its data are damaged.
+        """
+        member = self.members.get(name)
+        if member is None:
+            raise ParseError(self.path, None, f"a member {name!r}", "none")
+        if member.dtype.hasobject:
+            raise ParseError(self.path, None, f"plain data in {name!r}", "pickled objects")
+        array = np.empty(member.shape, member.dtype)
+        view = array.reshape(-1).view(np.uint8).data
+        position = 0
+        for chunk in self._data(member):
+            view[position : position + len(chunk)] = chunk
+            position += len(chunk)
+        return array
+
+    def content_digest(self) -> str:
+        """Read everything; return the SHA-256 over the members in order (name, dtype, shape, data).
+
+        It does not depend on compression; pickled members count as the bytes they are.
+        """
+        digest = ContentDigest()
+        for member in self.members.values():
+            digest.begin(member.name, member.dtype, member.shape)
+            for chunk in self._data(member):
+                digest.add(chunk)
+        return digest.hexdigest()
+
+    def _data(self, member: MemberInfo) -> Iterator[bytes]:
+        """Yield what follows the .npy header: exactly as many bytes as the directory says."""
+        try:
+            with self._zip.open(member.entry) as file:
+                file.read(member.header_size)
+                left = member.size - member.header_size
+                while left:
+                    chunk = file.read(min(_READ, left))
+                    if not chunk:
+                        raise EOFError("its data end early")
+                    left -= len(chunk)
+                    yield chunk
+                if file.read(1):
+                    raise EOFError("its data go on beyond their size")
+        except _DAMAGE as error:
+            raise self._error(member.name, "undamaged data", _damage(error)) from error
+
+    def _error(self, name: str, expected: str, found: str) -> ParseError:
+        return ParseError(self.path, None, f"{expected} in member {name!r}", found)
+
+    def _checked_members(self) -> Iterator[tuple[str, MemberInfo]]:
+        end = self.path.stat().st_size
+        seen = set()
+        for entry in sorted(self._zip.infolist(), key=lambda e: e.header_offset, reverse=True):
+            name = entry.filename
+            if re.fullmatch(r"[A-Za-z0-9_]+\.npy", name) is None or name in seen:
+                raise ParseError(self.path, None, "members NAME.npy, each once", quote(name))
+            seen.add(name)
+            if entry.header_offset + 30 + len(name) + entry.compress_size > end:
+                raise self._error(name, "data of its own", "data that run into what follows")
+            end = entry.header_offset
+        for entry in self._zip.infolist():
+            name = entry.filename.removesuffix(".npy")
+            yield name, self._checked_member(name, entry)
+
+    def _checked_member(self, name: str, entry: zipfile.ZipInfo) -> MemberInfo:
+        ratio = _MAX_DEFLATE_RATIO if entry.compress_type == zipfile.ZIP_DEFLATED else 1
+        if entry.flag_bits & 0x1 or entry.compress_type not in (
+            zipfile.ZIP_STORED,
+            zipfile.ZIP_DEFLATED,
+        ):
+            raise self._error(name, "stored or deflated data", "another method or encryption")
+        if entry.file_size > ratio * entry.compress_size:
+            expected = f"at most {ratio} times {entry.compress_size} bytes"
+            raise self._error(name, expected, f"a size of {entry.file_size}")
+        try:
+            with self._zip.open(entry) as file:
+                dtype, shape, header_size = _read_npy_header(file)
+        except (*_DAMAGE, ValueError) as error:
+            raise self._error(name, "a .npy header", _damage(error)) from error
+        if not dtype.hasobject:
+            size = header_size + math.prod(shape) * dtype.itemsize
+            if size != entry.file_size:
+                expected = f"{size} bytes for {dtype.str} {list(shape)}"
+                raise self._error(name, expected, f"{entry.file_size}")
+        return MemberInfo(
+            name, dtype, shape, header_size, entry.file_size, entry.compress_size, entry
+        )
+
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+
+
+def _damage(error: Exception) -> str:
+    return quote(str(error)) if str(error) else type(error).__name__
+
+
+def _read_npy_header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """Read dtype, shape and size of the header of a .npy member in C order."""
+    if (version := np.lib.format.read_magic(file)) != (1, 0):
+        raise ValueError(f"version {version}")
+    length_field = file.read(2)
+    length = int.from_bytes(length_field, "little")
+    if length > _MAX_HEADER:
+        raise ValueError(f"a header of {length} bytes")
+    header = io.BytesIO(length_field + file.read(length))
+    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(header, _MAX_HEADER)
+    plain = dtype.kind in "fiubUSO" and dtype.fields is None and dtype.subdtype is None
+    if fortran_order or not plain or dtype.byteorder == ">" or min(shape, default=0) < 0:
+        raise ValueError(f"dtype {dtype.str}, shape {list(shape)}, fortran_order {fortran_order}")
+    return dtype, shape, 10 + length

@@ -1,0 +1,220 @@
+"""Write ``dataset_combined.npz`` as a stream, so that memory does not grow with the images."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twobody import images
+from twobody.archive import MEMBERS, ContentDigest
+from twobody.errors import ParseError
+from twobody.files import publish, staging
+from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
+from twobody.objects import Plain, pickled_dicts
+from twobody.pairs import METADATA_NAMES, PairTable
+from twobody.text import quote
+from twobody.zipstream import Chunk, ZipStream
+
+_PAIR_FILE = re.compile(r"[A-Z][a-z]?_[A-Z][a-z]?\.npz")
+_RENDERED = 64  # pairs whose images are made at a time: 2.6 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """All that an archive is made from.
+
+    Attributes
+    ----------
+    pairs : PairTable
+    label_values : float64 [N, 36]
+    text_values : object [N, T]
+    provenance : dict
+        What JSON can hold.
+    """
+
+    pairs: PairTable
+    label_values: NDArray[np.float64]
+    text_values: NDArray[np.object_]
+    provenance: Mapping[str, Any]
+
+
+def write_archive(
+    file: IO[bytes],
+    dataset: Dataset,
+    *,
+    store: bool = False,
+    jobs: int = 1,
+    progress: Callable[[int], object] = int,
+) -> str:
+    """Write `dataset` to a binary file and return the content digest.
+
+    The same dataset gives the same bytes, whatever `jobs` is.
+
+    Parameters
+    ----------
+    file : binary file, open for writing, at its start
+    store : bool
+        Write members uncompressed and aligned to 64 bytes.
+    jobs : int
+        Threads that compress.
+    progress : function
+        Called with the number of pairs whose images have been made since the last call.
+    """
+    digest = ContentDigest()
+    with ZipStream(file, jobs=jobs, store=store) as stream:
+        for name, array in _members(dataset, progress):
+            stream.add(f"{name}.npy", _npy(name, array, digest))
+    return digest.hexdigest()
+
+
+_Array = tuple[np.dtype[Any], tuple[int, ...], Iterable[Chunk]]
+
+
+def _members(dataset: Dataset, progress: Callable[[int], object]) -> Iterator[tuple[str, _Array]]:
+    """Yield the members in the order of `MEMBERS`."""
+    pairs = dataset.pairs
+    n = len(pairs.names)
+    basis = images.basis_images()
+    arrays: dict[str, NDArray[Any]] = {
+        "geometries": _geometries(pairs),
+        "elements": pairs.elements,
+        "pair_names": pairs.names,
+        "label_names": np.array([label.name for label in NUMERIC_LABELS]),
+        "label_units": np.array([label.unit for label in NUMERIC_LABELS]),
+        "label_values": dataset.label_values,
+        "text_label_names": np.array([label.name for label in TEXT_LABELS]),
+        "text_label_values": dataset.text_values.astype(np.str_),
+        "metadata_values": pairs.metadata,
+        "metadata_names": np.array(METADATA_NAMES),
+        "channels": np.array(images.CHANNEL_NAMES),
+        "image_amplitudes": pairs.amplitudes,
+        "image_basis": basis,
+        "provenance": np.array(json.dumps(dataset.provenance, sort_keys=True)),
+    }
+    streamed: dict[str, _Array] = {
+        "images": (
+            np.dtype("<f4"),
+            (n, *basis.shape[:1], *basis.shape[2:]),
+            _rendered(pairs.amplitudes, basis, progress),
+        ),
+        "labels": (np.dtype(object), (n,), pickled_dicts(label_dicts(dataset), (n,))),
+        "metadata": (np.dtype(object), (n,), pickled_dicts(metadata_dicts(pairs), (n,))),
+    }
+    for name, (dtype, _) in MEMBERS.items():
+        if name in streamed:
+            yield name, streamed[name]
+        else:
+            yield name, _plain(arrays[name] if dtype == "U" else arrays[name].astype(dtype))
+
+
+def _plain(array: NDArray[Any]) -> _Array:
+    return array.dtype, array.shape, [array.tobytes()]
+
+
+def _geometries(pairs: PairTable) -> NDArray[np.float32]:
+    return np.concatenate([pairs.positions, pairs.populations[..., None]], axis=2).astype("<f4")
+
+
+def _rendered(
+    amplitudes: NDArray[np.float64], basis: images.Image, progress: Callable[[int], object]
+) -> Iterator[bytes]:
+    for start in range(0, len(amplitudes), _RENDERED):
+        chunk = images.render(amplitudes[start : start + _RENDERED], basis)
+        yield chunk.astype("<f4", copy=False).tobytes()
+        progress(len(chunk))
+
+
+def label_dicts(dataset: Dataset) -> Iterator[dict[str, Plain]]:
+    """Yield the labels of each pair as a dict; None where missing."""
+    names = [label.name for label in (*NUMERIC_LABELS, *TEXT_LABELS)]
+    for values, texts in zip(dataset.label_values, dataset.text_values, strict=True):
+        numbers = [None if math.isnan(value) else value for value in values.tolist()]
+        yield dict(zip(names, [*numbers, *(text or None for text in texts)], strict=True))
+
+
+def metadata_dicts(pairs: PairTable) -> Iterator[dict[str, Plain]]:
+    """Yield the metadata of each pair as a dict; None where missing."""
+    for name, values in zip(pairs.names.tolist(), pairs.metadata.tolist(), strict=True):
+        charge, fermi, energy, *dipole, n_atoms, length = (
+            None if math.isnan(value) else value for value in values
+        )
+        yield {
+            "pair_name": name,
+            "total_charge": charge,
+            "fermi_level": fermi,
+            "total_energy": energy,
+            "dipole_moment": tuple(dipole),
+            "num_atoms": int(n_atoms or 0),
+            "bond_length": length,
+        }
+
+
+def _npy(name: str, array: _Array, digest: ContentDigest) -> Iterator[Chunk]:
+    """Yield an array as a .npy file, taking it into the digest on the way."""
+    dtype, shape, chunks = array
+    digest.begin(name, dtype, shape)
+    yield _npy_header(dtype, shape)
+    for chunk in chunks:
+        digest.add(chunk)
+        yield chunk
+
+
+def _npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    buffer = io.BytesIO()
+    description = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    np.lib.format.write_array_header_1_0(buffer, description)
+    return buffer.getvalue()
+
+
+def write_pair_files(folder: Path, dataset: Dataset) -> None:
+    """Write one .npz file a pair, ``A_B.npz``, into `folder`; those of other pairs are removed.
+
+    Keys: image float32 [10, 32, 32], geometry float32 [2, 4] (x, y, z [Å], population [e]),
+    elements, pair_name, and the dicts labels and metadata (0-d object arrays).
+
+    Raises
+    ------
+    ParseError
+        `folder` holds something that is not a file of this kind.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    old = {path.name for path in folder.iterdir() if not path.name.startswith(".twobody-")}
+    if foreign := sorted(name for name in old if not _PAIR_FILE.fullmatch(name)):
+        raise ParseError(folder, None, "a folder of pair files (A_B.npz) only", quote(foreign[0]))
+    new = [f"{name}.npz" for name in dataset.pairs.names.tolist()]
+    with staging(folder) as staged:
+        for name, members in zip(new, _pair_members(dataset), strict=True):
+            with (staged / name).open("wb") as file, ZipStream(file, jobs=1, store=False) as stream:
+                for key, array in members.items():
+                    stream.add(f"{key}.npy", _npy(key, array, ContentDigest()))
+        publish([(staged / name, folder / name) for name in new], folder)
+    for name in old.difference(new):
+        (folder / name).unlink()
+
+
+def _pair_members(dataset: Dataset) -> Iterator[dict[str, _Array]]:
+    pairs, basis = dataset.pairs, images.basis_images()
+    geometries = _geometries(pairs)
+    dicts = zip(label_dicts(dataset), metadata_dicts(pairs), strict=True)
+    for i, (labels, metadata) in enumerate(dicts):
+        yield {
+            "image": _plain(images.render(pairs.amplitudes[i : i + 1], basis)[0]),
+            "geometry": _plain(geometries[i]),
+            "elements": _plain(pairs.elements[i]),
+            "labels": (np.dtype(object), (), pickled_dicts([labels], ())),
+            "metadata": (np.dtype(object), (), pickled_dicts([metadata], ())),
+            "pair_name": _plain(np.array(pairs.names[i])),
+        }

@@ -1,0 +1,162 @@
+"""Zip files written as a stream, in threads, with the same bytes every time.
+
+The data of a member come in chunks. Each chunk is deflated on its own and ends on a byte border (a
+full flush), so that the pieces, one after the other, are one deflate stream. Times, host and
+permissions are fixed. Sizes always stand in the zip64 fields: one layout for small and large files.
+
+Format: PKWARE APPNOTE.TXT 6.3.10; RFC 1951.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import IO, Self
+
+Chunk = bytes | memoryview
+
+ALIGNMENT = 64  # bytes; of stored data, so that they can be memory-mapped
+
+_LOCAL = struct.Struct("<4s5H3I2H")
+_CENTRAL = struct.Struct("<4s6H3I5H2I")
+_END_64 = struct.Struct("<4sQ2H2I4Q")
+_LOCATOR_64 = struct.Struct("<4sIQI")
+_END = struct.Struct("<4s4H2IH")
+
+_VERSION = 45  # 4.5, the first with zip64; the host byte above it is 0 on every machine
+_STORED, _DEFLATED = 0, 8
+_TIME, _DATE = 0, 1 << 5 | 1  # 1980-01-01 00:00, where zip's time begins
+_SEE_ZIP64 = 0xFFFFFFFF
+_PADDING_FIELD = 0xD935  # the extra field that zipalign and others use for alignment
+_LEVEL = 6
+_LAST_BLOCK = b"\x03\x00"  # an empty block that says that it is the last
+
+
+@dataclass
+class _Entry:
+    """What headers and directory say of a member."""
+
+    name: bytes
+    offset: int
+    crc: int = 0
+    packed_size: int = 0
+    size: int = 0
+
+
+class ZipStream:
+    """A zip file under construction.
+
+    Parameters
+    ----------
+    file : binary file, open for writing, at its start
+    jobs : int
+        Threads that deflate.
+    store : bool
+        Write data as they are, aligned to `ALIGNMENT`.
+    """
+
+    def __init__(self, file: IO[bytes], *, jobs: int, store: bool) -> None:
+        self._file = file
+        self._jobs = jobs
+        self._store = store
+        self._entries: list[_Entry] = []
+        self._pool = ThreadPoolExecutor(jobs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        if error is None:
+            self._write_directory()
+
+    def add(self, name: str, chunks: Iterable[Chunk]) -> None:
+        """Write a member; its header is completed when sizes and checksum are known."""
+        entry = _Entry(name.encode(), self._file.tell())
+        self._file.write(self._local_header(entry))
+        start = self._file.tell()
+        for data, packed in self._packed(chunks):
+            entry.crc = zlib.crc32(data, entry.crc)
+            entry.size += len(data)
+            self._file.write(packed)
+        if not self._store:
+            self._file.write(_LAST_BLOCK)
+        end = self._file.tell()
+        entry.packed_size = end - start
+        self._file.seek(entry.offset)
+        self._file.write(self._local_header(entry))
+        self._file.seek(end)
+        self._entries.append(entry)
+
+    def _packed(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Chunk]]:
+        """Yield each chunk and what is written for it; few chunks are in memory at a time."""
+        if self._store:
+            yield from ((chunk, chunk) for chunk in chunks)
+            return
+        in_work: deque[tuple[Chunk, Future[bytes]]] = deque()
+        for chunk in chunks:
+            in_work.append((chunk, self._pool.submit(_deflate, chunk)))
+            if len(in_work) > self._jobs + 1:
+                data, future = in_work.popleft()
+                yield data, future.result()
+        for data, future in in_work:
+            yield data, future.result()
+
+    def _local_header(self, entry: _Entry) -> bytes:
+        extra = struct.pack("<2H2Q", 1, 16, entry.size, entry.packed_size)
+        if self._store:
+            padding = -(entry.offset + _LOCAL.size + len(entry.name) + len(extra) + 4) % ALIGNMENT
+            extra += struct.pack("<2H", _PADDING_FIELD, padding) + bytes(padding)
+        sizes = (_SEE_ZIP64, _SEE_ZIP64, len(entry.name), len(extra))
+        return (
+            _LOCAL.pack(b"PK\3\4", _VERSION, 0, self._method, _TIME, _DATE, entry.crc, *sizes)
+            + entry.name
+            + extra
+        )
+
+    @property
+    def _method(self) -> int:
+        return _STORED if self._store else _DEFLATED
+
+    def _write_directory(self) -> None:
+        start = self._file.tell()
+        for entry in self._entries:
+            self._file.write(self._directory_entry(entry))
+        end = self._file.tell()
+        n = len(self._entries)
+        self._file.write(
+            _END_64.pack(b"PK\6\6", 44, _VERSION, _VERSION, 0, 0, n, n, end - start, start)
+            + _LOCATOR_64.pack(b"PK\6\7", 0, end, 1)
+            + _END.pack(b"PK\5\6", 0, 0, n, n, _SEE_ZIP64, _SEE_ZIP64, 0)
+        )
+
+    def _directory_entry(self, entry: _Entry) -> bytes:
+        extra = struct.pack("<2H3Q", 1, 24, entry.size, entry.packed_size, entry.offset)
+        sizes = (_SEE_ZIP64, _SEE_ZIP64, len(entry.name), len(extra))
+        comment_disk_attributes = (0, 0, 0, 0)
+        return (
+            _CENTRAL.pack(
+                b"PK\1\2",
+                _VERSION,
+                _VERSION,
+                0,
+                self._method,
+                _TIME,
+                _DATE,
+                entry.crc,
+                *sizes,
+                *comment_disk_attributes,
+                _SEE_ZIP64,
+            )
+            + entry.name
+            + extra
+        )
+
+
+def _deflate(chunk: Chunk) -> bytes:
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(chunk) + packer.flush(zlib.Z_FULL_FLUSH)
