@@ -1,0 +1,207 @@
+"""Build dataset_combined.npz and analysis/ from raw DFTB+ output: parse, render, merge, write."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from twobody import ParseError, __version__, images
+from twobody.analysis import ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
+from twobody.archive import FORMAT_VERSION, Archive
+from twobody.archive_writer import Dataset, write_archive, write_pair_files
+from twobody.errors import PairProblem
+from twobody.files import InputDigest, publish, staging
+from twobody.label_files import BONDS_FILE, LabelTable, read_label_files
+from twobody.labels import LABELS, NUMERIC_LABELS
+from twobody.pairs import GEO_END_XYZ, PairTable, find_pairs, read_pairs
+
+ARCHIVE = "dataset_combined.npz"
+ANALYSIS = "analysis"
+BOND_TOLERANCE = 1e-3
+"""How far the bond length of the geometry may be from that of the CSV file [Å]."""
+
+
+class Sources(NamedTuple):
+    """The whole input, parsed: what is valid, and everything that is not."""
+
+    found: int
+    pairs: PairTable
+    labels: LabelTable
+    problems: list[PairProblem]
+    digest: str
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("raw_data", default="raw_data", type=click.Path(path_type=Path))
+@click.argument("output", default=ARCHIVE, type=click.Path(path_type=Path))
+@click.option("--skip-invalid", is_flag=True, help="Leave pairs with problems out and list them.")
+@click.option("--allow-unconverged", is_flag=True, help="Take pairs whose SCC did not converge.")
+@click.option("--store", is_flag=True, help="Do not compress, so that arrays can be memory-mapped.")
+@click.option("--jobs", type=click.IntRange(1), help="Threads; as many as cores unless given.")
+@click.option(
+    "--per-pair-files",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Also write one .npz file a pair into DIR.",
+)
+@click.version_option(__version__)
+def main(
+    raw_data: Path,
+    output: Path,
+    skip_invalid: bool,
+    allow_unconverged: bool,
+    store: bool,
+    jobs: int | None,
+    per_pair_files: Path | None,
+) -> None:
+    """Build a dataset from the DFTB+ output in RAW_DATA.
+
+    OUTPUT is the archive if it ends in .npz; otherwise a folder that gets dataset_combined.npz. The
+    folder analysis/ goes beside the archive. Either all of it is written or nothing.
+    """
+    start = time.perf_counter()
+    archive = output if output.suffix == ".npz" else output / ARCHIVE
+    try:
+        sources = parse(raw_data, allow_unconverged=allow_unconverged)
+        if sources.problems and not skip_invalid:
+            refuse(sources.problems)
+        dataset = merge(raw_data, sources)
+        digest = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
+        if per_pair_files is not None:
+            write_pair_files(per_pair_files, dataset)
+    except (ParseError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    summarise(archive, dataset, sources, digest, time.perf_counter() - start)
+
+
+def parse(raw_data: Path, *, allow_unconverged: bool) -> Sources:
+    """Read and check the whole input."""
+    names = find_pairs(raw_data)
+    digest = InputDigest()
+    labels, problems = read_label_files(raw_data, names, digest)
+    pairs, more = read_pairs(
+        raw_data,
+        tqdm(names, "reading", unit="pair", disable=None),
+        digest,
+        allow_unconverged=allow_unconverged,
+    )
+    labels = labels.take(np.isin(names, pairs.names))
+    problems += more
+    problems += check_bond_lengths(raw_data, pairs, labels)
+    problems.sort(key=lambda p: (p.pair_name, p.error.path, p.error.line or 0))
+    found = len({*names, *(problem.pair_name for problem in problems)})
+    return Sources(found, pairs, labels, problems, digest.hexdigest())
+
+
+def check_bond_lengths(raw_data: Path, pairs: PairTable, labels: LabelTable) -> list[PairProblem]:
+    """Compare the bond lengths of the geometries with those of the CSV file."""
+    names = [label.name for label in NUMERIC_LABELS]
+    in_csv = labels.values[:, names.index("distance_ang")]
+    problems = []
+    for i in np.flatnonzero(np.abs(in_csv - pairs.bond_lengths) > BOND_TOLERANCE):
+        name = str(pairs.names[i])
+        expected = f"the bond length of {name}/{GEO_END_XYZ}, {pairs.bond_lengths[i]:.6f} Å"
+        line = int(labels.bond_lines[i])
+        error = ParseError(raw_data / BONDS_FILE, line, expected, f"{in_csv[i]:.6f} Å")
+        problems.append(PairProblem(name, error))
+    return problems
+
+
+def refuse(problems: Sequence[PairProblem]) -> None:
+    """List every problem and end the program."""
+    for problem in problems:
+        click.echo(problem.error, err=True)
+    n_pairs = len({problem.pair_name for problem in problems})
+    raise click.ClickException(
+        f"{len(problems)} problems in {n_pairs} pairs; nothing was written "
+        "(--skip-invalid leaves these pairs out)"
+    )
+
+
+def merge(raw_data: Path, sources: Sources) -> Dataset:
+    """Put pairs and labels together, without the pairs that have problems."""
+    bad = sorted({problem.pair_name for problem in sources.problems})
+    keep = ~np.isin(sources.pairs.names, bad)
+    pairs, labels = sources.pairs.take(keep), sources.labels.take(keep)
+    if not len(pairs.names):
+        raise ParseError(raw_data, None, "at least one pair without problems", "none")
+    provenance: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "package_version": __version__,
+        "encoding": images.ENCODING,
+        "pairs": {"found": sources.found, "kept": len(pairs.names), "skipped": len(bad)},
+        "units": {"geometries": "Å, e", "metadata": "e, H, au, Å"}
+        | {label.name: label.unit for label in NUMERIC_LABELS},
+        "input_sha256": sources.digest,
+    }
+    return Dataset(pairs, labels.values, labels.texts, provenance)
+
+
+def write(
+    dataset: Dataset, problems: Sequence[PairProblem], archive: Path, *, store: bool, jobs: int
+) -> str:
+    """Write archive and analysis to a staging folder, check, move into place; return the digest."""
+    folder = archive.parent
+    analysis = folder / ANALYSIS
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        staging(folder) as staged,
+        tqdm(total=len(dataset.pairs.names), desc="writing", unit="pair", disable=None) as bar,
+    ):
+        with (staged / ARCHIVE).open("wb") as file:
+            digest = write_archive(file, dataset, store=store, jobs=jobs, progress=bar.update)
+        with Archive(staged / ARCHIVE) as written:
+            if written.content_digest() != digest:
+                raise ParseError(archive, None, f"the content written, {digest}", "another")
+        write_analysis(staged, dataset)
+        if problems:
+            write_skipped(staged / SKIPPED_CSV, problems)
+        analysis.mkdir(exist_ok=True)
+        moves = [(staged / name, analysis / name) for name in ANALYSIS_FILES]
+        moves = [move for move in moves if move[0].exists()]
+        publish([*moves, (staged / ARCHIVE, archive)], folder)
+        if not problems:
+            (analysis / SKIPPED_CSV).unlink(missing_ok=True)
+    return digest
+
+
+def summarise(
+    archive: Path, dataset: Dataset, sources: Sources, digest: str, seconds: float
+) -> None:
+    """Say what was made of what."""
+    kept = len(dataset.pairs.names)
+    with archive.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    click.echo(f"{archive}")
+    click.echo(f"  pairs     {sources.found} found, {kept} kept, {sources.found - kept} skipped")
+    click.echo(
+        f"  labels    {len(LABELS)} a pair, {int(np.isnan(dataset.label_values).sum())} missing"
+    )
+    click.echo(
+        f"  images    {kept} x {len(images.CHANNELS)} x {images.SIZE} x {images.SIZE} float32"
+    )
+    click.echo(f"  size      {archive.stat().st_size / 1e6:.1f} MB")
+    click.echo(f"  SHA-256   {sha256}")
+    click.echo(f"  content   {digest}")
+    click.echo(f"{archive.parent / ANALYSIS}")
+    if sources.problems:
+        click.echo(f"  skipped   {sources.found - kept} pairs, listed in {SKIPPED_CSV}")
+    click.echo(f"done in {seconds:.1f} s")
+
+
+def n_cores() -> int:
+    """Return how many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    main()
