@@ -33,6 +33,9 @@ FORMAT_VERSION = 1
 _READ = 1 << 20  # bytes read at a time
 _MAX_HEADER = 4096  # bytes of a .npy header; ours have 128
 _MAX_DEFLATE_RATIO = 1032  # RFC 1951: a deflate stream cannot expand further
+# What a whole archive may expand to, against bombs: images, ten to one at most, are nearly all of
+# it; in a small archive headers and padding weigh more.
+_MAX_EXPANSION, _ALWAYS_ALLOWED = 100, 1 << 26  # ratio; bytes
 
 MEMBERS: dict[str, tuple[str, tuple[str | int, ...]]] = {
     "images": ("<f4", ("N", 10, "size", "size")),
@@ -156,11 +159,7 @@ class Archive:
         ParseError
             There is no such member, it holds pickles, or its data are damaged.
         """
-        member = self.members.get(name)
-        if member is None:
-            raise ParseError(self.path, None, f"a member {name!r}", "none")
-        if member.dtype.hasobject:
-            raise ParseError(self.path, None, f"plain data in {name!r}", "pickled objects")
+        member = self._plain_member(name)
         array = np.empty(member.shape, member.dtype)
         view = array.reshape(-1).view(np.uint8).data
         position = 0
@@ -168,6 +167,34 @@ class Archive:
             view[position : position + len(chunk)] = chunk
             position += len(chunk)
         return array
+
+    def blocks(self, name: str, rows: int) -> Iterator[NDArray[Any]]:
+        """Yield a member that has rows in blocks of up to `rows` of them, as `read` would.
+
+        Raises
+        ------
+        ParseError
+            As `read`; blocks before the damage have been yielded by then.
+        """
+        member = self._plain_member(name)
+        row_shape = member.shape[1:]
+        size = rows * math.prod(row_shape) * member.dtype.itemsize
+        buffer = bytearray()
+        for chunk in self._data(member):
+            buffer += chunk
+            while len(buffer) >= size:
+                yield np.frombuffer(bytes(buffer[:size]), member.dtype).reshape(-1, *row_shape)
+                del buffer[:size]
+        if buffer:
+            yield np.frombuffer(bytes(buffer), member.dtype).reshape(-1, *row_shape)
+
+    def _plain_member(self, name: str) -> MemberInfo:
+        member = self.members.get(name)
+        if member is None:
+            raise ParseError(self.path, None, f"a member {name!r}", "none")
+        if member.dtype.hasobject:
+            raise ParseError(self.path, None, f"plain data in {name!r}", "pickled objects")
+        return member
 
     def content_digest(self) -> str:
         """Read everything; return the SHA-256 over the members in order (name, dtype, shape, data).
@@ -203,6 +230,10 @@ class Archive:
 
     def _checked_members(self) -> Iterator[tuple[str, MemberInfo]]:
         end = self.path.stat().st_size
+        allowed = max(_MAX_EXPANSION * end, _ALWAYS_ALLOWED)
+        if (unpacked := sum(entry.file_size for entry in self._zip.infolist())) > allowed:
+            found = f"{unpacked} bytes in a file of {end}"
+            raise ParseError(self.path, None, f"at most {allowed} bytes when unpacked", found)
         seen = set()
         for entry in sorted(self._zip.infolist(), key=lambda e: e.header_offset, reverse=True):
             name = entry.filename
