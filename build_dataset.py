@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Sequence
@@ -14,17 +13,17 @@ import numpy as np
 from tqdm import tqdm
 
 from twobody import ParseError, __version__, images
-from twobody.analysis import ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
-from twobody.archive import FORMAT_VERSION, Archive
+from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
+from twobody.archive import ARCHIVE, FORMAT_VERSION, Archive
 from twobody.archive_writer import Dataset, write_archive, write_pair_files
 from twobody.errors import NO_PAIR, PairProblem
-from twobody.files import InputDigest, publish, staging
+from twobody.files import InputDigest, publish, sha256, staging
 from twobody.label_files import BONDS_FILE, LabelTable, read_label_files
 from twobody.labels import LABELS, NUMERIC_LABELS
 from twobody.pairs import BOND_TOLERANCE, GEO_END_XYZ, PairTable, find_pairs, read_pairs
+from twobody.release import check_release, write_release
 
-ARCHIVE = "dataset_combined.npz"
-ANALYSIS = "analysis"
+SOURCE = Path(__file__).resolve().parent
 
 
 class Sources(NamedTuple):
@@ -50,6 +49,12 @@ class Sources(NamedTuple):
     type=click.Path(path_type=Path, file_okay=False),
     help="Also write one .npz file a pair into DIR.",
 )
+@click.option(
+    "--release",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Also write the folder DIR/TwoBody, to be published.",
+)
 @click.version_option(__version__)
 def main(
     raw_data: Path,
@@ -59,6 +64,7 @@ def main(
     store: bool,
     jobs: int | None,
     per_pair_files: Path | None,
+    release: Path | None,
 ) -> None:
     """Build a dataset from the DFTB+ output in RAW_DATA.
 
@@ -68,6 +74,8 @@ def main(
     start = time.perf_counter()
     archive = output if output.suffix == ".npz" else output / ARCHIVE
     try:
+        if release is not None:
+            check_release(release, SOURCE)
         sources = parse(raw_data, allow_unconverged=allow_unconverged)
         if sources.problems and not (skip_invalid and sources.problems[0].pair_name != NO_PAIR):
             refuse(sources.problems)
@@ -75,6 +83,8 @@ def main(
         digest = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
         if per_pair_files is not None:
             write_pair_files(per_pair_files, dataset)
+        if release is not None:
+            write_release(release, archive, SOURCE)
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
     summarise(archive, dataset, sources, digest, time.perf_counter() - start)
@@ -175,8 +185,6 @@ def summarise(
 ) -> None:
     """Say what was made of what."""
     kept = len(dataset.pairs.names)
-    with archive.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     click.echo(f"{archive}")
     click.echo(f"  pairs     {sources.found} found, {kept} kept, {sources.found - kept} skipped")
     click.echo(
@@ -186,7 +194,7 @@ def summarise(
         f"  images    {kept} x {len(images.CHANNELS)} x {images.SIZE} x {images.SIZE} float32"
     )
     click.echo(f"  size      {archive.stat().st_size / 1e6:.1f} MB")
-    click.echo(f"  SHA-256   {sha256}")
+    click.echo(f"  SHA-256   {sha256(archive)}")
     click.echo(f"  content   {digest}")
     click.echo(f"{archive.parent / ANALYSIS}")
     if sources.problems:

@@ -64,6 +64,27 @@ def publish(moves: list[tuple[Path, Path]], folder: Path) -> None:
             staged.replace(target)
 
 
+def publish_folder(staged: Path, target: Path) -> None:
+    """Move a staged folder to `target`, in the place of what stands there.
+
+    `staged` is in a staging folder beside `target`. Its files are on the disk before the move.
+    """
+    for path in staged.rglob("*"):
+        if path.is_file():
+            with path.open("r+b") as file:  # Windows flushes writable files only
+                os.fsync(file.fileno())
+    with _locked(target.parent):
+        if target.exists():
+            target.rename(staged.with_suffix(".replaced"))
+        staged.rename(target)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     if fcntl is None:
