@@ -21,12 +21,10 @@ from twobody.errors import NO_PAIR, PairProblem
 from twobody.files import InputDigest, publish, staging
 from twobody.label_files import BONDS_FILE, LabelTable, read_label_files
 from twobody.labels import LABELS, NUMERIC_LABELS
-from twobody.pairs import GEO_END_XYZ, PairTable, find_pairs, read_pairs
+from twobody.pairs import BOND_TOLERANCE, GEO_END_XYZ, PairTable, find_pairs, read_pairs
 
 ARCHIVE = "dataset_combined.npz"
 ANALYSIS = "analysis"
-BOND_TOLERANCE = 1e-3
-"""How far the bond length of the geometry may be from that of the CSV file [Å]."""
 
 
 class Sources(NamedTuple):

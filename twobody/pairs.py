@@ -28,6 +28,9 @@ DETAILED_OUT = "detailed.out"
 GEO_END_XYZ = "geo_end.xyz"
 BAND_OUT = "band.out"
 
+BOND_TOLERANCE = 1e-3
+"""How far the bond length of the geometry may be from that of the CSV file [Å]."""
+
 _BATCH = 256
 
 _T = TypeVar("_T")
