@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
@@ -19,6 +18,7 @@ from twobody.archive import MEMBERS, ContentDigest
 from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
+from twobody.npy import npy_header
 from twobody.objects import Plain, pickled_dicts
 from twobody.pairs import METADATA_NAMES, PairTable
 from twobody.text import quote
@@ -162,21 +162,10 @@ def _npy(name: str, array: _Array, digest: ContentDigest) -> Iterator[Chunk]:
     """Yield an array as a .npy file, taking it into the digest on the way."""
     dtype, shape, chunks = array
     digest.begin(name, dtype, shape)
-    yield _npy_header(dtype, shape)
+    yield npy_header(dtype, shape)
     for chunk in chunks:
         digest.add(chunk)
         yield chunk
-
-
-def _npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    buffer = io.BytesIO()
-    description = {
-        "descr": np.lib.format.dtype_to_descr(dtype),
-        "fortran_order": False,
-        "shape": shape,
-    }
-    np.lib.format.write_array_header_1_0(buffer, description)
-    return buffer.getvalue()
 
 
 def write_pair_files(folder: Path, dataset: Dataset) -> None:
