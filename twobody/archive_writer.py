@@ -153,7 +153,7 @@ def metadata_dicts(pairs: PairTable) -> Iterator[dict[str, Plain]]:
             "fermi_level": fermi,
             "total_energy": energy,
             "dipole_moment": tuple(dipole),
-            "num_atoms": int(n_atoms or 0),
+            "num_atoms": None if n_atoms is None else int(n_atoms),
             "bond_length": length,
         }
 
