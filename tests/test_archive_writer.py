@@ -14,7 +14,7 @@ from conftest import RAW_DATA, SMALL
 
 from twobody import ParseError, archive_writer, images
 from twobody.archive import MEMBERS, Archive
-from twobody.archive_writer import Dataset, write_archive, write_pair_files
+from twobody.archive_writer import Dataset, pair_files, write_archive
 from twobody.files import InputDigest
 from twobody.label_files import read_label_files
 from twobody.labels import LABELS, NUMERIC_LABELS
@@ -213,7 +213,8 @@ def test_stored_arrays_can_be_memory_mapped_where_they_lie(dataset, tmp_path):
 
 
 def test_a_pair_file_holds_what_the_archive_holds_of_the_pair(dataset, path, tmp_path):
-    write_pair_files(tmp_path / "pairs", dataset)
+    with pair_files(tmp_path / "pairs", dataset):
+        assert not list((tmp_path / "pairs").glob("*.npz"))
     names = sorted(file.name for file in (tmp_path / "pairs").iterdir())
     assert names == [f"{name}.npz" for name in SMALL]
     with np.load(path, allow_pickle=True) as whole:
@@ -233,7 +234,8 @@ def test_a_pair_file_holds_what_the_archive_holds_of_the_pair(dataset, path, tmp
 
 def test_pair_files_of_pairs_that_are_no_more_are_removed(dataset, tmp_path):
     (tmp_path / "Xe_Zn.npz").touch()
-    write_pair_files(tmp_path, dataset)
+    with pair_files(tmp_path, dataset):
+        assert (tmp_path / "Xe_Zn.npz").exists()
     assert sorted(file.name for file in tmp_path.iterdir()) == [f"{name}.npz" for name in SMALL]
 
 
@@ -241,8 +243,19 @@ def test_pair_files_of_pairs_that_are_no_more_are_removed(dataset, tmp_path):
 def test_a_folder_that_holds_anything_else_is_refused(dataset, tmp_path, foreign):
     (tmp_path / foreign).mkdir()
     (tmp_path / "Xe_Zn.npz").touch()
-    with pytest.raises(ParseError) as error:
-        write_pair_files(tmp_path, dataset)
+    with pytest.raises(ParseError) as error, pair_files(tmp_path, dataset):
+        pass
     expected = "a folder of pair files (A_B.npz) only"
     assert str(error.value) == f"{tmp_path}: expected {expected}, found '{foreign}'"
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(["Xe_Zn.npz", foreign])
+
+
+def test_pair_files_stay_as_they_were_where_what_goes_with_them_fails(dataset, tmp_path):
+    (tmp_path / "H_H.npz").write_bytes(b"before")
+
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"), pair_files(tmp_path, dataset):
+        fail()
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"H_H.npz": b"before"}

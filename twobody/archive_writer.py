@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -168,8 +169,11 @@ def _npy(name: str, array: _Array, digest: ContentDigest) -> Iterator[Chunk]:
         yield chunk
 
 
-def write_pair_files(folder: Path, dataset: Dataset) -> None:
-    """Write one .npz file a pair, ``A_B.npz``, into `folder`; those of other pairs are removed.
+@contextmanager
+def pair_files(folder: Path, dataset: Dataset) -> Iterator[None]:
+    """Write one .npz file a pair, ``A_B.npz``; they take their places in `folder` at the end.
+
+    Where what stands between ends in an error, nothing changes. Files of other pairs are removed.
 
     Keys: image float32 [10, 32, 32], geometry float32 [2, 4] (x, y, z [Å], population [e]),
     elements, pair_name, and the dicts labels and metadata (0-d object arrays).
@@ -189,6 +193,7 @@ def write_pair_files(folder: Path, dataset: Dataset) -> None:
             with (staged / name).open("wb") as file, ZipStream(file, jobs=1, store=False) as stream:
                 for key, array in members.items():
                     stream.add(f"{key}.npy", _npy(key, array, ContentDigest()))
+        yield
         publish([(staged / name, folder / name) for name in new], folder)
     for name in old.difference(new):
         (folder / name).unlink()
