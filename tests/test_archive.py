@@ -95,6 +95,14 @@ def test_the_digest_depends_on_content_and_order_and_not_on_compression(tmp_path
     assert expected not in {digest(saved(np.savez, **arrays)) for arrays in others}
 
 
+def test_a_comment_of_the_zip_file_does_no_harm(path):
+    path.write_bytes(saved())
+    with zipfile.ZipFile(path, "a") as file:
+        file.comment = b"a comment"
+    with Archive(path) as archive:
+        np.testing.assert_array_equal(archive.read("a"), ARRAYS["a"])
+
+
 def test_a_member_that_does_not_exist_is_refused(path):
     path.write_bytes(saved())
     with Archive(path) as archive, pytest.raises(ParseError, match="a member 'x', found none"):
