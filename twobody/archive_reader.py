@@ -7,7 +7,7 @@ in either case; see `twobody.unpickle`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,10 @@ def read_columns(path: PathLike) -> Columns:
         (original project) a pickle holds anything but plain objects, or others than expected.
     """
     with Archive(path) as archive:
-        original = archive.members.keys() <= set(ORIGINAL_MEMBERS)
-        sizes = _check_layout(archive, original)
-        columns = _original_columns(archive, sizes) if original else _columns(archive)
+        sizes: dict[str, int] = {}
+        for fault in layout_faults(archive, sizes):
+            raise fault
+        columns = _original_columns(archive, sizes) if is_original(archive) else _columns(archive)
     for name in ("pair_names", "label_names", "text_label_names"):
         unique, counts = np.unique(getattr(columns, name), return_counts=True)
         if (counts > 1).any():
@@ -62,30 +63,48 @@ def _error(path: Path, member: str, expected: str, found: str) -> ParseError:
     return ParseError(path, None, f"{expected} in member {member!r}", found)
 
 
-def _check_layout(archive: Archive, original: bool) -> dict[str, int]:
-    """Compare the headers with `MEMBERS`; return the sizes that its letters stand for.
+def is_original(archive: Archive) -> bool:
+    """Tell whether the members are those of the original project's archives."""
+    return archive.members.keys() <= set(ORIGINAL_MEMBERS)
+
+
+def layout_faults(archive: Archive, sizes: dict[str, int]) -> Iterator[ParseError]:
+    """Compare the headers with `MEMBERS`; yield what is wrong.
 
     Archives of the original project may have any numbers, and objects in place of anything; what
     is inside the objects is compared when they have been decoded.
+
+    Parameters
+    ----------
+    archive : Archive
+    sizes : dict
+        Gets the sizes that the letters in `MEMBERS` stand for.
+
+    Raises
+    ------
+    ParseError
+        There are other members: this is no archive of a dataset.
     """
     if unknown := archive.members.keys() - MEMBERS.keys():
         raise ParseError(archive.path, None, "members of a dataset only", quote(min(unknown)))
-    sizes: dict[str, int] = {}
+    original = is_original(archive)
     for name in ORIGINAL_MEMBERS if original else MEMBERS:
         dtype, symbols = MEMBERS[name]
         member = archive.members.get(name)
         if member is None:
-            if original and dtype == "O":
-                continue
-            raise ParseError(archive.path, None, f"a member {name!r}", "none")
+            if not (original and dtype == "O"):
+                yield ParseError(archive.path, None, f"a member {name!r}", "none")
+            continue
         if original and member.dtype.hasobject:
             symbols = symbols[: len(member.shape)]
         elif dtype not in (member.dtype.kind, member.dtype.str) and not (
             original and dtype == "<f4" and member.dtype.kind in "fiu"
         ):
-            raise _error(archive.path, name, f"dtype {dtype}", member.dtype.str)
-        _check_shape(archive.path, name, member.shape, symbols, sizes)
-    return sizes
+            yield _error(archive.path, name, f"dtype {dtype}", member.dtype.str)
+        try:
+            _check_shape(archive.path, name, member.shape, symbols, sizes)
+        except ParseError as fault:
+            yield fault
 
 
 def _check_shape(
