@@ -193,11 +193,9 @@ def two_with_one_name() -> bytes:
         pytest.param(
             running_into_the_directory(), "data that run into what follows", id="directory overlap"
         ),
-        pytest.param(
-            swallowed_member(), "a directory of 2 members at the end, found 1", id="count"
-        ),
+        pytest.param(swallowed_member(), "a directory of 2 members, found 1", id="count"),
         pytest.param(b"#!" + saved(), "at the start of the file, found other data", id="prefix"),
-        pytest.param(saved() + b"more", "members at the end", id="suffix"),
+        pytest.param(saved() + b"more", "found other data behind it", id="suffix"),
         pytest.param(size_that_lies(24, 2**25), "a size of 33554432", id="size, stored"),
         pytest.param(
             size_that_lies(24, 2**25, zipfile.ZIP_DEFLATED),
