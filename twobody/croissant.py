@@ -45,7 +45,7 @@ def describe(release: Path, n_pairs: int, date: str) -> dict[str, Any]:
         "name": "TwoBody",
         "description": f"{n_pairs} pairs of elements, computed with DFTB+: images of ten channels, "
         f"geometries and {len(LABELS)} labels. {ARCHIVE} is a NumPy .npz file; README.md lists its "
-        "arrays. The record sets are the labels and the geometries; images are in the archive only.",
+        "arrays. The record sets are labels and geometries; images are in the archive only.",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "license": DATA_LICENCE,
         "version": __version__,
@@ -80,10 +80,7 @@ def _file_object(release: Path, name: str, encoding_format: str) -> dict[str, An
 
 def _label_fields() -> dict[str, tuple[str, str]]:
     """Return the columns after ``pair_name``: data type and description."""
-    return {
-        label.name: (_TYPES[label.kind], f"{label.meaning} [{label.unit}]")
-        for label in LABELS
-    }
+    return {label.name: (_TYPES[label.kind], f"{label.meaning} [{label.unit}]") for label in LABELS}
 
 
 def _geometry_fields() -> dict[str, tuple[str, str]]:

@@ -1,7 +1,7 @@
 """The folder that gets published: the archive, loaders that need nothing else, card, checksums.
 
-Formats: dataset cards of Hugging Face (https://huggingface.co/docs/hub/datasets-cards), checksums of
-GNU coreutils.
+Formats: dataset cards of Hugging Face (https://huggingface.co/docs/hub/datasets-cards) and checksums
+of GNU coreutils.
 """
 
 from __future__ import annotations
@@ -99,8 +99,10 @@ def _modules(source: Path) -> list[str]:
         # Where only this folder is searched, what is installed is not followed.
         finder = ModuleFinder([str(source)])
         finder.run_script(str(source / loader))
-        paths = [module.__file__ for module in finder.modules.values() if module.__file__]
-        found |= {Path(path).relative_to(source).as_posix() for path in paths}
+        for module in finder.modules.values():
+            path = module.__file__  # type: ignore[attr-defined]  # typeshed leaves it out
+            if path is not None:
+                found.add(Path(path).relative_to(source).as_posix())
     return sorted(found)
 
 
@@ -152,7 +154,9 @@ def _files(folder: Path) -> set[str]:
 
 def _listed(release: Path) -> set[str]:
     sums = release / SUMS
-    return {SUMS, *_SUMS_LINE.findall(sums.read_text("utf-8", "replace"))} if sums.is_file() else set()
+    return (
+        {SUMS, *_SUMS_LINE.findall(sums.read_text("utf-8", "replace"))} if sums.is_file() else set()
+    )
 
 
 def _write(path: Path, text: str) -> None:
