@@ -1,6 +1,6 @@
 """The folder that gets published: the archive, loaders that need nothing else, card, checksums.
 
-Formats: dataset cards of Hugging Face (https://huggingface.co/docs/hub/datasets-cards) and checksums
+Formats: dataset cards of Hugging Face (https://huggingface.co/docs/hub/datasets-cards), checksums
 of GNU coreutils.
 """
 
