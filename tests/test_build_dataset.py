@@ -294,7 +294,7 @@ BAD_INPUT = {
     ),
     "a missing line": (
         without_line(D, "Total energy:"),
-        f"{D}:68: expected 'Total energy:' in the step, found none up to here",
+        f"{D}:66: expected 'Total energy:' in the step, found none up to here",
     ),
     "a missing atom": (
         edited(G, ATOM_2, ""),
