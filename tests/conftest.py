@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from pages import copy_of_repository
 
 import build_dataset
 from twobody.label_files import BONDS_FILE, LABELS_FILE
@@ -38,6 +39,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = CliRunner().invoke(build_dataset.main, [str(RAW_DATA), str(output)])
     assert result.exit_code == 0, result.output
     return output
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Path:
+    """Copy what a clone holds, with the archive that the first command of the README builds."""
+    folder = copy_of_repository(tmp_path_factory.mktemp("clone"), RAW_DATA)
+    shutil.copy(archive, folder)
+    return folder
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 
 from twobody import __version__, markdown
-from twobody.analysis import ANALYSIS, ANALYSIS_FILES
+from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV
 from twobody.archive import ARCHIVE
 from twobody.archive_reader import read_columns
 from twobody.croissant import describe
@@ -74,22 +74,28 @@ def write_release(folder: Path, archive: Path, source: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with staging(folder) as staged:
         release = staged / NAME
-        origins = {name: source / name for name in (LICENCE, CITATION, *_modules(source))}
-        origins[ARCHIVE] = archive
-        for name in ANALYSIS_FILES:
-            if (path := archive.parent / ANALYSIS / name).exists():
-                origins[f"{ANALYSIS}/{name}"] = path
-        for name, origin in origins.items():
+        for name, origin in _origins(archive, source).items():
             (release / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(origin, release / name)
         n_pairs = len(read_columns(release / ARCHIVE).pair_names)
-        _write(release / CARD, card(n_pairs))
         metadata = describe(release, n_pairs, release_date(source / CITATION))
+        _write(release / CARD, card(n_pairs))
         _write(release / CROISSANT, json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
         lines = [f"{sha256(release / name)}  {name}\n" for name in sorted(_files(release))]
         _write(release / SUMS, "".join(lines))
         publish_folder(release, folder / NAME)
     return folder / NAME
+
+
+def _origins(archive: Path, source: Path) -> dict[str, Path]:
+    """Return what is copied: the place in the release, and where it is."""
+    origins = {name: source / name for name in (LICENCE, CITATION, *_modules(source))}
+    origins[ARCHIVE] = archive
+    for name in ANALYSIS_FILES:
+        path = archive.parent / ANALYSIS / name
+        if name != SKIPPED_CSV or path.exists():
+            origins[f"{ANALYSIS}/{name}"] = path
+    return origins
 
 
 def _modules(source: Path) -> list[str]:

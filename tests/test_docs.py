@@ -1,0 +1,55 @@
+"""The pages are true: what they link to is there, and their commands and programs run."""
+
+import re
+import shlex
+
+import pytest
+from pages import ROOT, blocks, copy_of_repository, run
+
+DOCS = ROOT / "docs"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), ROOT / "raw_data" / "README.md"]
+TUTORIAL = DOCS / "tutorial.md"
+
+
+def run_commands(page, folder):
+    """Run the commands of a page that begin with python, one after the other."""
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    commands = [shlex.split(line) for line in lines if line.startswith("python ")]
+    assert commands
+    for command in commands:
+        result = run(command[1:], folder)
+        assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_link_names_exists(page):
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_page_of_data_runs(clone):
+    pytest.importorskip("matplotlib")
+    run_commands(DOCS / "data.md", clone)
+    (program,) = blocks(DOCS / "data.md", "python")
+    result = run(["-c", f"{program}print(labels.loc['H_H', 'n_atoms'])"], clone)
+    assert result.stdout == "2.0\n"
+
+
+@pytest.mark.parametrize(
+    "page", [DOCS / "howto.md", ROOT / "RELEASE_GUIDE.md"], ids=lambda page: page.name
+)
+def test_the_commands_of_a_guide_run(page, tmp_path, small_raw_data):
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    run_commands(page, copy_of_repository(folder, small_raw_data))
+
+
+def test_the_tutorial_trains_a_model_that_is_better_than_a_constant(clone):
+    pytest.importorskip("torch")
+    pytest.importorskip("matplotlib")
+    run_commands(TUTORIAL, clone)
+    result = run(["-c", "".join(blocks(TUTORIAL, "python"))], clone)
+    assert result.returncode == 0, result.stderr
+    error, constant = re.findall(r"([0-9.]+) eV", result.stdout.splitlines()[-1])
+    assert 0 < float(error) < 0.7 * float(constant)
+    assert (clone / "tutorial" / "fermi_level.png").read_bytes().startswith(b"\x89PNG")
