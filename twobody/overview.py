@@ -154,10 +154,10 @@ def format_overview(content: dict[str, Any]) -> Iterator[str]:
     elements, missing = content["elements"], content["missing_pairs"]
     full = math.comb(len(elements) + 1, 2)
     yield f"elements: {len(elements)}"
-    yield wrapped(elements, "  ")
+    yield from wrapped(elements, "  ")
     yield f"pairs: {content['pairs']}; missing from the {full} of these elements: {len(missing)}"
     if missing:
-        yield wrapped(missing, "  ")
+        yield from wrapped(missing, "  ")
 
 
 def _format_provenance(provenance: dict[str, Any] | None) -> Iterator[str]:
