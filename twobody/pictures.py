@@ -104,7 +104,10 @@ def map_figure(columns: Columns, label: str) -> Figure:
     axes.set_xticks(range(len(symbols)), symbols, fontsize=6.5, rotation=90)
     axes.set_yticks(range(len(symbols)), symbols, fontsize=6.5)
     axes.tick_params(labeltop=True, labelright=False, length=0)
-    line = {"color": "white" if limits["cmap"] == _SEQUENTIAL else "black", "linewidth": 0.7}
+    line: dict[str, Any] = {
+        "color": "white" if limits["cmap"] == _SEQUENTIAL else "black",
+        "linewidth": 0.7,
+    }
     for start in PERIOD_STARTS:
         edge = int(np.searchsorted(numbers, start)) - 0.5
         if 0 < edge < len(symbols) - 1:
