@@ -164,8 +164,7 @@ def _format_provenance(provenance: dict[str, Any] | None) -> Iterator[str]:
     if provenance is None:
         yield "  made by   unknown: it has no provenance"
         return
-    units = provenance.get("units")  # the table of labels says them
-    rows = [(key, json.dumps(value)) for key, value in provenance.items() if value is not units]
+    rows = [(key, json.dumps(value)) for key, value in provenance.items() if key != "units"]
     yield from (f"  {line}" for line in aligned(rows, left=2))
 
 

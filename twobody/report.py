@@ -24,7 +24,7 @@ from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.images import CHANNELS, Image, atom_pixels, basis_images, render
 from twobody.labels import LABELS, SIGNED_GROUPS
-from twobody.overview import describe_labels
+from twobody.overview import describe_labels, read_provenance
 
 FIRST_LABEL = "e_g_ev"  # shown when the page opens
 FIT_TOLERANCE = 1e-6  # of the largest pixel of a channel: ten roundings to float32
@@ -72,7 +72,11 @@ def page_content(columns: Columns, digest: str) -> dict[str, Any]:
     return {
         "file": columns.path.name,
         "content_sha256": digest,
-        "provenance": columns.provenance,
+        "provenance": {
+            key: json.dumps(value)
+            for key, value in (read_provenance(columns) or {}).items()
+            if key != "units"  # the labels say them
+        },
         "pairs": columns.elements.tolist(),
         "elements": [SYMBOLS[z - 1] for z in numbers],
         "period_starts": [int(k) for k in np.unique(starts) if 0 < k < len(numbers)],

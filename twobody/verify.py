@@ -93,9 +93,8 @@ def format_checks(checks: Sequence[Check]) -> Iterator[str]:
     for law, meaning, warning, findings in checks:
         status = "ok" if not findings else "warning" if warning else "BROKEN"
         count = f" ({len(findings)})" if findings else ""
-        yield from textwrap.wrap(
-            f"{status:8} {law}: {meaning}{count}", WIDTH, subsequent_indent=" " * 9
-        )
+        summary = f"{status:8} {law}: {meaning}{count}"
+        yield from textwrap.wrap(summary, WIDTH, subsequent_indent=" " * 9)
         shown = findings[:_WARNINGS_SHOWN] if warning else findings
         yield from (f"           {pair or 'archive'}: {message}" for pair, message in shown)
         if len(shown) < len(findings):
