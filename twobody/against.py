@@ -44,7 +44,7 @@ def check_against(columns: Columns, raw_data: Path) -> list[Check]:
 
 def read_raw(raw_data: Path, digest: InputDigest) -> tuple[Columns, list[PairProblem]]:
     """Read raw data as an archive of it would be read, without the pairs that have problems."""
-    names = find_pairs(raw_data)
+    names, strays = find_pairs(raw_data)
     labels, problems = read_label_files(raw_data, names, digest)
     progress = tqdm(names, "reading", unit="pair", disable=None)
     pairs, more = read_pairs(raw_data, progress, digest, allow_unconverged=True)
@@ -71,7 +71,7 @@ def read_raw(raw_data: Path, digest: InputDigest) -> tuple[Columns, list[PairPro
     in_csv = labels.values[:, columns.label_names.tolist().index("distance_ang")]
     wrong_bond = np.abs(in_csv - pairs.bond_lengths) > BOND_TOLERANCE
     bad = [problem.pair_name for problem in problems]
-    return columns.take(~np.isin(columns.pair_names, bad) & ~wrong_bond), problems + more
+    return columns.take(~np.isin(columns.pair_names, bad) & ~wrong_bond), strays + problems + more
 
 
 def raw_pairs(columns: Columns, raw: Columns, problems: list[PairProblem]) -> Iterator[Finding]:
