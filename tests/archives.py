@@ -7,8 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from click.testing import CliRunner
+
+import build_dataset
 
 Members = dict[str, Any]
+
+
+def build(raw_data: Path, path: Path) -> Path:
+    """Build the archive `path`, and analysis/ beside it."""
+    result = CliRunner().invoke(build_dataset.main, [str(raw_data), str(path)])
+    assert result.exit_code == 0, result.output
+    return path
 
 
 def members(path: Path) -> Members:

@@ -1,11 +1,9 @@
 """Every law is broken by one change and by nothing else, and the shipped data keep them all."""
 
 import archives
-import build_dataset
 import numpy as np
 import pytest
 from archives import column, metadata, row
-from click.testing import CliRunner
 
 from twobody.laws import IMAGE_LAWS, LAWS, SUSPICIONS
 from twobody.verify import verify
@@ -14,10 +12,7 @@ from twobody.verify import verify
 @pytest.fixture
 def small(small_raw_data, tmp_path):
     """Return the members of an archive of six pairs, to be changed."""
-    path = tmp_path / "built" / "small.npz"
-    result = CliRunner().invoke(build_dataset.main, [str(small_raw_data), str(path)])
-    assert result.exit_code == 0, result.output
-    return archives.members(path)
+    return archives.members(archives.build(small_raw_data, tmp_path / "built" / "small.npz"))
 
 
 def findings(path, *, warnings=False):
