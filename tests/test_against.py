@@ -62,7 +62,7 @@ def test_a_value_that_the_raw_files_do_not_have_is_found(
 
 
 def test_one_changed_digit_of_a_raw_file_is_found(built, small_raw_data):
-    replace(small_raw_data / LABELS_FILE, "-13.29294224162906", "-13.39294224162906")
+    replace(small_raw_data / LABELS_FILE, "\nH_Li,-13.29", "\nH_Li,-13.39")
     findings = found(built, small_raw_data)["raw values", False]
     assert findings == [
         (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,17 @@ def find_pair(columns: Columns, pair: str) -> int:
         return int(names.index(pair))
     if pair.isdecimal() and int(pair) < len(names):
         return int(pair)
-    turned = "_".join(reversed(pair.split("_")))
-    near = [turned] if turned in names else difflib.get_close_matches(pair, names, cutoff=0)
-    hint = f" (did you mean {', '.join(near)}?)" if near else ""
-    expected = f"a pair, or a number below {len(names)}"
-    raise ParseError(columns.path, None, expected, f"{quote(pair)}{hint}")
+    found = f"{quote(pair)} (did you mean {', '.join(_nearest(pair, names))}?)"
+    raise ParseError(columns.path, None, f"a pair, or a number below {len(names)}", found)
+
+
+def _nearest(pair: str, names: Sequence[str]) -> list[str]:
+    """Return the names that look most like `pair`, whatever the case and the order of elements."""
+    by_lower = {name.lower(): name for name in names}
+    lower = pair.lower()
+    turned = "_".join(reversed(lower.split("_")))
+    exact = [by_lower[name] for name in (lower, turned) if name in by_lower]
+    return exact or [by_lower[m] for m in difflib.get_close_matches(lower, by_lower, cutoff=0)]
 
 
 def describe_pair(columns: Columns, row: int) -> dict[str, Any]:
