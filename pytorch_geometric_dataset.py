@@ -167,8 +167,8 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
             graphs, slices = self._stored
             return separate(type(graphs), graphs, idx, slices, decrement=False)
         fields = self.gather(np.array([idx]))
-        (name,) = fields.pop("pair_name")
-        return Data(**fields, pair_name=name)
+        fields["pair_name"] = fields["pair_name"][0]
+        return Data(**fields)
 
     def gather(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         """Gather the fields of pairs, one after the other; node numbers begin anew in each."""
