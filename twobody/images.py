@@ -154,8 +154,11 @@ def _angular_momentum(slot: _Int, orbitals: OrbitalTable, n_slots: int) -> _Floa
     width = int(magnitude.max(initial=0)) + 1
     signed = np.sign(orbitals.m) * orbitals.population
     differences = np.bincount(slot * width + magnitude, signed, n_slots * width)
-    result: _Float = differences.reshape(n_slots, width) @ np.arange(width, dtype=np.float64)
-    return result
+    # Not as a matrix product, whose rounding depends on what other systems are in the table.
+    total = np.zeros(n_slots)
+    for m, difference in enumerate(differences.reshape(n_slots, width).T):
+        total += m * difference
+    return total
 
 
 def render(amplitudes: _Float, basis: Image, out: Image | None = None) -> Image:

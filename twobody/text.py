@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 import re
-from pathlib import Path
 
 from twobody.errors import ParseError
 
 PathLike = str | os.PathLike[str]
+
+_READ = 1 << 16  # bytes
 
 # Fortran drops the E of a three-digit exponent (-0.123-101) and may write D for double precision.
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[EeDd]([+-]?[0-9]+)|([+-][0-9]{3}))?")
@@ -31,7 +32,12 @@ def read_bytes(path: PathLike) -> bytes:
         The file is missing or unreadable.
     """
     try:
-        return Path(path).read_bytes()
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            # Without a file object, which takes longer to make than a small file to read.
+            return b"".join(iter(lambda: os.read(handle, _READ), b""))
+        finally:
+            os.close(handle)
     except OSError as error:
         raise ParseError(path, None, "a readable file", error.strerror or str(error)) from error
 
