@@ -17,7 +17,7 @@ from twobody import ParseError, __version__, images
 from twobody.analysis import ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
 from twobody.archive import FORMAT_VERSION, Archive
 from twobody.archive_writer import Dataset, write_archive, write_pair_files
-from twobody.errors import PairProblem
+from twobody.errors import NO_PAIR, PairProblem
 from twobody.files import InputDigest, publish, staging
 from twobody.label_files import BONDS_FILE, LabelTable, read_label_files
 from twobody.labels import LABELS, NUMERIC_LABELS
@@ -71,7 +71,7 @@ def main(
     archive = output if output.suffix == ".npz" else output / ARCHIVE
     try:
         sources = parse(raw_data, allow_unconverged=allow_unconverged)
-        if sources.problems and not skip_invalid:
+        if sources.problems and not (skip_invalid and sources.problems[0].pair_name != NO_PAIR):
             refuse(sources.problems)
         dataset = merge(raw_data, sources)
         digest = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
@@ -84,20 +84,19 @@ def main(
 
 def parse(raw_data: Path, *, allow_unconverged: bool) -> Sources:
     """Read and check the whole input."""
-    names = find_pairs(raw_data)
+    names, problems = find_pairs(raw_data)
     digest = InputDigest()
-    labels, problems = read_label_files(raw_data, names, digest)
-    pairs, more = read_pairs(
+    labels, label_problems = read_label_files(raw_data, names, digest)
+    pairs, pair_problems = read_pairs(
         raw_data,
         tqdm(names, "reading", unit="pair", disable=None),
         digest,
         allow_unconverged=allow_unconverged,
     )
     labels = labels.take(np.isin(names, pairs.names))
-    problems += more
-    problems += check_bond_lengths(raw_data, pairs, labels)
+    problems += label_problems + pair_problems + check_bond_lengths(raw_data, pairs, labels)
     problems.sort(key=lambda p: (p.pair_name, p.error.path, p.error.line or 0))
-    found = len({*names, *(problem.pair_name for problem in problems)})
+    found = len({*names, *(problem.pair_name for problem in problems)} - {NO_PAIR})
     return Sources(found, pairs, labels, problems, digest.hexdigest())
 
 
@@ -119,10 +118,10 @@ def refuse(problems: Sequence[PairProblem]) -> None:
     """List every problem and end the program."""
     for problem in problems:
         click.echo(problem.error, err=True)
-    n_pairs = len({problem.pair_name for problem in problems})
+    bad = {problem.pair_name for problem in problems}
+    advice = "" if NO_PAIR in bad else " (--skip-invalid leaves these pairs out)"
     raise click.ClickException(
-        f"{len(problems)} problems in {n_pairs} pairs; nothing was written "
-        "(--skip-invalid leaves these pairs out)"
+        f"{len(problems)} problems, {len(bad - {NO_PAIR})} pairs; nothing was written{advice}"
     )
 
 

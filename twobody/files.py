@@ -57,7 +57,7 @@ def publish(moves: list[tuple[Path, Path]], folder: Path) -> None:
     """
     for staged, _ in moves:
         staged.chmod(0o666 & ~_umask())
-        with staged.open("rb") as file:
+        with staged.open("r+b") as file:  # Windows flushes writable files only
             os.fsync(file.fileno())
     with _locked(folder):
         for staged, target in moves:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twobody.dftbplus import Geometry
-from twobody.errors import PairProblem, ParseError
+from twobody.errors import NO_PAIR, PairProblem, ParseError
 from twobody.files import InputDigest, publish, staging
 from twobody.labels import GEOMETRY_COLUMNS, LABELS, NUMERIC_LABELS, TEXT_LABELS, Label, LabelValue
 from twobody.text import decode, parse_number, quote, read_bytes
@@ -74,12 +74,8 @@ def read_label_files(
         What is wrong is left missing; its pair is among the problems.
     list of PairProblem
         Cells that are not what they have to be, pairs without a row, rows without a pair, rows that
-        come twice.
-
-    Raises
-    ------
-    ParseError
-        A file cannot be read at all, or its columns are not those of the schema.
+        come twice; under the name `NO_PAIR` files that cannot be read at all, or whose columns are
+        not those of the schema.
     """
     table = LabelTable(
         np.full((len(names), len(NUMERIC_LABELS)), np.nan),
@@ -91,12 +87,16 @@ def read_label_files(
     for file in (LABELS_FILE, BONDS_FILE):
         path = raw_data / file
         seen: dict[str, int] = {}
-        data = read_bytes(path)
-        digest.add(file, data)
-        for row in _rows(decode(data, path), path):
-            errors = _merge(row, path, seen, index, table)
-            problems += [PairProblem(row.pair_name, error) for error in errors]
-            seen.setdefault(row.pair_name, row.line)
+        try:
+            data = read_bytes(path)
+            digest.add(file, data)
+            for row in _rows(decode(data, path), path):
+                errors = _merge(row, path, seen, index, table)
+                problems += [PairProblem(row.pair_name, error) for error in errors]
+                seen.setdefault(row.pair_name, row.line)
+        except ParseError as error:
+            problems.append(PairProblem(NO_PAIR, error))
+            continue
         for name in index.keys() - seen.keys():
             problems.append(PairProblem(name, ParseError(path, None, f"a row for {name}", "none")))
     return table, problems

@@ -110,13 +110,15 @@ def bond_lengths(positions: NDArray[np.float64]) -> NDArray[np.float64]:
     return lengths
 
 
-def find_pairs(raw_data: Path) -> list[str]:
-    """Return the names of the pair folders, sorted; hidden folders are not looked at.
+def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
+    """Return the names of the pair folders, sorted, and the folders that are no pair's.
+
+    Hidden folders are not looked at.
 
     Raises
     ------
     ParseError
-        `raw_data` is no readable folder or holds no folders.
+        `raw_data` is no readable folder or holds no pair.
     """
     try:
         names = [p.name for p in raw_data.iterdir() if p.is_dir() and not p.name.startswith(".")]
@@ -126,7 +128,19 @@ def find_pairs(raw_data: Path) -> list[str]:
         ) from error
     if not names:
         raise ParseError(raw_data, None, "folders named after pairs (A_B)", "none")
-    return sorted(names)
+    pairs = sorted(name for name in names if is_pair_name(name))
+    expected = "a folder named after two elements (A_B)"
+    problems = [
+        PairProblem(name, ParseError(raw_data / name, None, expected, repr(name)))
+        for name in sorted(set(names).difference(pairs))
+    ]
+    return pairs, problems
+
+
+def is_pair_name(name: str) -> bool:
+    """Tell whether `name` is the symbols of two elements, joined by an underscore."""
+    elements = name.split("_")
+    return len(elements) == 2 and set(elements) <= ATOMIC_NUMBERS.keys()
 
 
 def read_pairs(
@@ -154,7 +168,7 @@ def read_pairs(
 def read_pair(
     folder: Path, digest: InputDigest, *, allow_unconverged: bool = False
 ) -> tuple[Pair | None, list[ParseError]]:
-    """Read and check one pair folder; return the pair, or everything that is wrong with it.
+    """Read and check the folder of a pair; return the pair, or everything that is wrong with it.
 
     Wrong is, beside what the readers refuse: not two atoms, elements that are not the folder's,
     populations that differ between the files, no Mulliken analysis or dipole moment, SCC that did
@@ -177,10 +191,6 @@ class _Files:
 
 def _read_files(folder: str, digest: InputDigest) -> _Files:
     name = os.path.basename(folder)  # noqa: PTH119 - see read_pairs
-    elements = tuple(name.split("_"))
-    if len(elements) != 2 or not ATOMIC_NUMBERS.keys() >= set(elements):
-        expected = "a folder named after two elements (A_B)"
-        return _Files(folder, name, elements, {}, [ParseError(folder, None, expected, repr(name))])
     contents, errors = {}, []
     for file in (DETAILED_OUT, GEO_END_XYZ):
         try:
@@ -188,7 +198,7 @@ def _read_files(folder: str, digest: InputDigest) -> _Files:
             digest.add(f"{name}/{file}", contents[file])
         except ParseError as error:
             errors.append(error)
-    return _Files(folder, name, elements, contents, errors)
+    return _Files(folder, name, tuple(name.split("_")), contents, errors)
 
 
 def _parse_batch(
