@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress, islice
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,8 @@ BONDS_FILE = "bond_distances_all.csv"
 
 _PAIR_COLUMN = "run_dir"
 _BOND_LABEL = "distance_ang"
+_BATCH = 512  # rows
+_PLAIN = re.compile(r"[0-9.eE+-]*")  # what numbers are written with, but for Fortran's D
 _FLAGS = {"0": 0.0, "0.0": 0.0, "False": 0.0, "1": 1.0, "1.0": 1.0, "True": 1.0}
 
 
@@ -83,17 +87,18 @@ def read_label_files(
         np.zeros(len(names), np.int64),
     )
     index = {name: i for i, name in enumerate(names)}
-    problems = []
+    problems: list[PairProblem] = []
     for file in (LABELS_FILE, BONDS_FILE):
         path = raw_data / file
         seen: dict[str, int] = {}
         try:
             data = read_bytes(path)
             digest.add(file, data)
-            for row in _rows(decode(data, path), path):
-                errors = _merge(row, path, seen, index, table)
-                problems += [PairProblem(row.pair_name, error) for error in errors]
-                seen.setdefault(row.pair_name, row.line)
+            every_row = _rows(decode(data, path), path)
+            while rows := list(islice(every_row, _BATCH)):
+                if not _merge_plain(rows, path, seen, index, table):
+                    problems += _merge_each(rows, path, seen, index, table)
+                seen = {row.pair_name: row.line for row in reversed(rows)} | seen
         except ParseError as error:
             problems.append(PairProblem(NO_PAIR, error))
             continue
@@ -105,6 +110,82 @@ def read_label_files(
 def _labels_of(file: str) -> list[Label]:
     """Return the labels that are taken from `file`."""
     return [label for label in LABELS if (label.name == _BOND_LABEL) == (file == BONDS_FILE)]
+
+
+def _merge_plain(
+    rows: Sequence[_Row],
+    path: Path,
+    seen: Mapping[str, int],
+    index: Mapping[str, int],
+    table: LabelTable,
+) -> bool:
+    """Put the labels of many rows in their places, column by column, and return True.
+
+    Where anything is unusual, wrong or not, nothing is done: then the rows have to be merged one by
+    one. The values are the same.
+    """
+    names = {row.pair_name for row in rows}
+    if len(names) < len(rows) or not names <= index.keys() or not names.isdisjoint(seen):
+        return False
+    if any(row.n_cells != len(row.cells) for row in rows):
+        return False
+    if path.name == BONDS_FILE and any(
+        error for row in rows for error in _check_bond_row(path, row)
+    ):
+        return False
+    columns = {}
+    for label in _labels_of(path.name):
+        name = label.name
+        cells = [row.cells[name] for row in rows]
+        column = cells if label.kind == "text" else _plain_numbers(cells, label)
+        if column is None:
+            return False
+        columns[label] = column
+    places = [index[row.pair_name] for row in rows]
+    if path.name == BONDS_FILE:
+        table.bond_lines[places] = [row.line for row in rows]
+    for label, column in columns.items():
+        if label.kind == "text":
+            table.texts[places, TEXT_LABELS.index(label)] = column
+        else:
+            table.values[places, NUMERIC_LABELS.index(label)] = column
+    return True
+
+
+def _plain_numbers(cells: Sequence[str], label: Label) -> NDArray[np.float64] | None:
+    """Read a column as `_cell` would, if all its cells are without fault and of the usual form."""
+    if _PLAIN.fullmatch("".join(cells)) is None:
+        return None
+    if label.kind == "flag" and not _FLAGS.keys() >= set(cells) - {""}:
+        return None
+    try:
+        values = np.array([float(cell) if cell else math.nan for cell in cells])
+    except ValueError:
+        return None
+    zeros = set(compress(cells, values == 0))
+    unusual = np.isinf(values).any() or any(cell.strip("+-0.") for cell in zeros)
+    if label.kind == "count":
+        unusual |= ((values < 0) | (values != np.floor(values)) & ~np.isnan(values)).any()
+    if label.name == "n_atoms":
+        unusual |= ((values != 2) & ~np.isnan(values)).any()
+    if label.name == _BOND_LABEL:
+        unusual |= np.isnan(values).any()
+    return None if unusual else values
+
+
+def _merge_each(
+    rows: Sequence[_Row],
+    path: Path,
+    seen: Mapping[str, int],
+    index: Mapping[str, int],
+    table: LabelTable,
+) -> Iterator[PairProblem]:
+    """Put the labels of each row in their places; yield what is wrong with it."""
+    lines = dict(seen)
+    for row in rows:
+        for error in _merge(row, path, lines, index, table):
+            yield PairProblem(row.pair_name, error)
+        lines.setdefault(row.pair_name, row.line)
 
 
 def _merge(
