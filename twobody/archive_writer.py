@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 
 from twobody import images
 from twobody.archive import MEMBERS, ContentDigest
+from twobody.deflate import Chunk
 from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
 from twobody.objects import Plain, pickled_dicts
 from twobody.pairs import METADATA_NAMES, PairTable
 from twobody.text import quote
-from twobody.zipstream import Chunk, ZipStream
+from twobody.threads import ahead
+from twobody.zipstream import ZipStream
 
 _PAIR_FILE = re.compile(r"[A-Z][a-z]?_[A-Z][a-z]?\.npz")
 _RENDERED = 64  # pairs whose images are made at a time: 2.6 MB
@@ -104,7 +106,7 @@ def _members(dataset: Dataset, progress: Callable[[int], object]) -> Iterator[tu
         "images": (
             np.dtype("<f4"),
             (n, *basis.shape[:1], *basis.shape[2:]),
-            _rendered(pairs.amplitudes, basis, progress),
+            ahead(_rendered(pairs.amplitudes, basis, progress)),
         ),
         "labels": (np.dtype(object), (n,), pickled_dicts(label_dicts(dataset), (n,))),
         "metadata": (np.dtype(object), (n,), pickled_dicts(metadata_dicts(pairs), (n,))),
@@ -126,10 +128,10 @@ def _geometries(pairs: PairTable) -> NDArray[np.float32]:
 
 def _rendered(
     amplitudes: NDArray[np.float64], basis: images.Image, progress: Callable[[int], object]
-) -> Iterator[bytes]:
+) -> Iterator[Chunk]:
     for start in range(0, len(amplitudes), _RENDERED):
         chunk = images.render(amplitudes[start : start + _RENDERED], basis)
-        yield chunk.astype("<f4", copy=False).tobytes()
+        yield chunk.astype("<f4", copy=False).reshape(-1).view(np.uint8).data
         progress(len(chunk))
 
 

@@ -178,12 +178,17 @@ def render(amplitudes: _Float, basis: Image, out: Image | None = None) -> Image:
     n_channels, n_atoms, height, width = basis.shape
     if out is None:
         out = np.empty((len(amplitudes), n_channels, height, width), np.float32)
-    terms = basis.astype(np.float64)
+    pixels = out.reshape(len(amplitudes), n_channels, height * width)
+    terms = basis.astype(np.float64).reshape(n_channels, n_atoms, height * width)
+    total, term = np.empty((2, len(amplitudes), height * width))
     # One channel at a time: what is in work stays in the cache.
     for channel in range(n_channels):
-        pixels = amplitudes[:, channel, 0, None, None] * terms[channel, 0]
+        np.multiply(amplitudes[:, channel, :1], terms[channel, 0], out=total)
         for atom in range(1, n_atoms):
             if terms[channel, atom].any():
-                pixels += amplitudes[:, channel, atom, None, None] * terms[channel, atom]
-        out[:, channel] = pixels
+                np.multiply(amplitudes[:, channel, atom, None], terms[channel, atom], out=term)
+                total += term
+            else:  # a term that is zero counts too: it makes the -0 of the first the 0 of the sum
+                total += amplitudes[:, channel, atom, None] * 0.0
+        pixels[:, channel] = total
     return out

@@ -52,8 +52,8 @@ class LabelTable:
     texts: NDArray[np.object_]
     bond_lines: NDArray[np.int64]
 
-    def take(self, keep: NDArray[np.bool_]) -> LabelTable:
-        """Return the pairs where `keep` is true."""
+    def take(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> LabelTable:
+        """Return the pairs where `keep` is true, or those at the places `keep`."""
         return LabelTable(self.values[keep], self.texts[keep], self.bond_lines[keep])
 
 
