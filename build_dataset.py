@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,12 +22,10 @@ from twobody.errors import NO_PAIR, PairProblem
 from twobody.files import InputDigest, publish, staging
 from twobody.label_files import BONDS_FILE, LabelTable, read_label_files
 from twobody.labels import LABELS, NUMERIC_LABELS
-from twobody.pairs import GEO_END_XYZ, PairTable, find_pairs, read_pairs
+from twobody.pairs import BOND_TOLERANCE, GEO_END_XYZ, PairTable, find_pairs, read_pairs
 
 ARCHIVE = "dataset_combined.npz"
 ANALYSIS = "analysis"
-BOND_TOLERANCE = 1e-3
-"""How far the bond length of the geometry may be from that of the CSV file [Å]."""
 
 
 class Sources(NamedTuple):
@@ -37,6 +36,13 @@ class Sources(NamedTuple):
     labels: LabelTable
     problems: list[PairProblem]
     digest: str
+
+
+class Digests(NamedTuple):
+    """SHA-256 of what an archive holds, which compression does not change, and of its file."""
+
+    content: str
+    file: str
 
 
 @click.command(context_settings={"show_default": True})
@@ -74,12 +80,12 @@ def main(
         if sources.problems and not (skip_invalid and sources.problems[0].pair_name != NO_PAIR):
             refuse(sources.problems)
         dataset = merge(raw_data, sources)
-        digest = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
+        digests = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
         if per_pair_files is not None:
             write_pair_files(per_pair_files, dataset)
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    summarise(archive, dataset, sources, digest, time.perf_counter() - start)
+    summarise(archive, dataset, sources, digests, time.perf_counter() - start)
 
 
 def parse(raw_data: Path, *, allow_unconverged: bool) -> Sources:
@@ -146,8 +152,8 @@ def merge(raw_data: Path, sources: Sources) -> Dataset:
 
 def write(
     dataset: Dataset, problems: Sequence[PairProblem], archive: Path, *, store: bool, jobs: int
-) -> str:
-    """Write archive and analysis to a staging folder, check, move into place; return the digest."""
+) -> Digests:
+    """Write archive and analysis to a staging folder, read back, move into place."""
     folder = archive.parent
     analysis = folder / ANALYSIS
     folder.mkdir(parents=True, exist_ok=True)
@@ -157,10 +163,12 @@ def write(
     ):
         with (staged / ARCHIVE).open("wb") as file:
             digest = write_archive(file, dataset, store=store, jobs=jobs, progress=bar.update)
-        with Archive(staged / ARCHIVE) as written:
-            if written.content_digest() != digest:
+        with ThreadPoolExecutor() as threads:  # they inflate and hash, and leave Python to this one
+            read_back = threads.submit(content_digest, staged / ARCHIVE)
+            sha256 = threads.submit(file_digest, staged / ARCHIVE)
+            write_analysis(staged, dataset)
+            if read_back.result() != digest:
                 raise ParseError(archive, None, f"the content written, {digest}", "another")
-        write_analysis(staged, dataset)
         if problems:
             write_skipped(staged / SKIPPED_CSV, problems)
         analysis.mkdir(exist_ok=True)
@@ -169,16 +177,26 @@ def write(
         publish([*moves, (staged / ARCHIVE, archive)], folder)
         if not problems:
             (analysis / SKIPPED_CSV).unlink(missing_ok=True)
-    return digest
+    return Digests(digest, sha256.result())
+
+
+def content_digest(path: Path) -> str:
+    """Read an archive whole and return the digest of its content."""
+    with Archive(path) as archive:
+        return archive.content_digest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file as it is."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def summarise(
-    archive: Path, dataset: Dataset, sources: Sources, digest: str, seconds: float
+    archive: Path, dataset: Dataset, sources: Sources, digests: Digests, seconds: float
 ) -> None:
     """Say what was made of what."""
     kept = len(dataset.pairs.names)
-    with archive.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     click.echo(f"{archive}")
     click.echo(f"  pairs     {sources.found} found, {kept} kept, {sources.found - kept} skipped")
     click.echo(
@@ -188,8 +206,8 @@ def summarise(
         f"  images    {kept} x {len(images.CHANNELS)} x {images.SIZE} x {images.SIZE} float32"
     )
     click.echo(f"  size      {archive.stat().st_size / 1e6:.1f} MB")
-    click.echo(f"  SHA-256   {sha256}")
-    click.echo(f"  content   {digest}")
+    click.echo(f"  SHA-256   {digests.file}")
+    click.echo(f"  content   {digests.content}")
     click.echo(f"{archive.parent / ANALYSIS}")
     if sources.problems:
         click.echo(f"  skipped   {sources.found - kept} pairs, listed in {SKIPPED_CSV}")

@@ -2,9 +2,9 @@
 
     python -m benchmarks.bench_build
 
-Whole builds are processes, from the start of Python to the last file, in turn (A B C A B C), so that
-all see the same machine; ratios are those of the medians. Memory is the peak that the operating
-system counts for the process.
+Whole builds are processes, from the start of Python to the last file, in turn (A B C A B C), so
+that all see the same machine; ratios are those of the medians. Memory is the peak that the
+operating system counts for the process.
 """
 
 from __future__ import annotations

@@ -162,7 +162,8 @@ def render(pair: Pair) -> NDArray[np.float32]:
 def gaussian(column: int, sigma: float) -> NDArray[np.float64]:
     """Stamp a Gaussian on the atom in `column`."""
     squared = (_X - column) ** 2 + (_Y - _SIZE / 2) ** 2
-    return np.exp(-squared / (2 * sigma**2))
+    stamp: NDArray[np.float64] = np.exp(-squared / (2 * sigma**2))
+    return stamp
 
 
 def geometry(pair: Pair) -> list[list[float]]:
@@ -181,7 +182,7 @@ def bond_length(pair: Pair) -> float:
 def label_dicts(labels: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the labels of each pair; None where missing."""
     rows = labels.drop(columns="pair_name").to_dict("records")
-    return [{k: None if pd.isna(value) else value for k, value in row.items()} for row in rows]
+    return [{str(k): None if pd.isna(v) else v for k, v in row.items()} for row in rows]
 
 
 def metadata(pair: Pair) -> dict[str, Any]:

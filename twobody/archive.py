@@ -2,8 +2,8 @@
 
 `MEMBERS` is the layout: every array with its dtype and shape. `Archive` opens a file, checks names,
 sizes, dtypes and shapes before anything is allocated, and reads members as plain arrays. Members
-that hold pickles are there for users of ``numpy.load(..., allow_pickle=True)``; nothing here
-decodes them.
+that hold pickles are there for users of ``numpy.load(..., allow_pickle=True)``, and in archives of
+the original project; they are decoded on request, without a pickle being run.
 
 Formats: NEP 1 (.npy), PKWARE APPNOTE.TXT (zip).
 """
@@ -28,14 +28,18 @@ from numpy.typing import NDArray
 
 from twobody.deflate import InflateError, crc32, inflate
 from twobody.errors import ParseError
-from twobody.text import PathLike, quote
+from twobody.text import PathLike, is_text, quote
 from twobody.threads import ahead
+from twobody.unpickle import unpickle_array
 
 FORMAT_VERSION = 1
 
 _READ = 1 << 20  # bytes read at a time
 _MAX_HEADER = 4096  # bytes of a .npy header; ours have 128
 _MAX_DEFLATE_RATIO = 1032  # RFC 1951: a deflate stream cannot expand further
+# What a whole archive may expand to, against bombs: images, ten to one at most, are nearly all of
+# it; in a small archive headers and padding weigh more.
+_MAX_EXPANSION, _ALWAYS_ALLOWED = 100, 1 << 26  # ratio; bytes
 
 MEMBERS: dict[str, tuple[str, tuple[str | int, ...]]] = {
     "images": ("<f4", ("N", 10, "size", "size")),
@@ -159,18 +163,52 @@ class Archive:
         ParseError
             There is no such member, it holds pickles, or its data are damaged.
         """
-        member = self.members.get(name)
-        if member is None:
-            raise ParseError(self.path, None, f"a member {name!r}", "none")
-        if member.dtype.hasobject:
-            raise ParseError(self.path, None, f"plain data in {name!r}", "pickled objects")
+        member = self._plain_member(name)
         array = np.empty(member.shape, member.dtype)
         view = array.reshape(-1).view(np.uint8).data
         position = 0
         for chunk in self._data(member):
             view[position : position + len(chunk)] = chunk
             position += len(chunk)
+        if member.dtype.kind == "U" and not is_text(array):
+            raise self._error(name, "text", "characters that are none")
         return array
+
+    def read_objects(self, name: str) -> NDArray[Any]:
+        """Decode a member that holds the pickle of an array; see `twobody.unpickle`.
+
+        Raises
+        ------
+        ParseError
+            There is no such member, its data are damaged, or anything else is in the pickle than
+            plain objects in an array of the shape in the header.
+        """
+        member = self._member(name)
+        array = unpickle_array(b"".join(self._data(member)), self.path, name)
+        if array.dtype != member.dtype or array.shape != member.shape:
+            expected = f"{member.dtype.str} {list(member.shape)}, as the header says,"
+            raise self._error(name, expected, f"{array.dtype.str} {list(array.shape)}")
+        return array
+
+    def blocks(self, name: str, rows: int) -> Iterator[NDArray[Any]]:
+        """Yield a member that has rows in blocks of up to `rows` of them, as `read` would.
+
+        Raises
+        ------
+        ParseError
+            As `read`; blocks before the damage have been yielded by then.
+        """
+        member = self._plain_member(name)
+        row_shape = member.shape[1:]
+        size = rows * math.prod(row_shape) * member.dtype.itemsize
+        buffer = bytearray()
+        for chunk in self._data(member):
+            buffer += chunk
+            while len(buffer) >= size:
+                yield np.frombuffer(bytes(buffer[:size]), member.dtype).reshape(-1, *row_shape)
+                del buffer[:size]
+        if buffer:
+            yield np.frombuffer(bytes(buffer), member.dtype).reshape(-1, *row_shape)
 
     def content_digest(self) -> str:
         """Read everything; return the SHA-256 over the members in order (name, dtype, shape, data).
@@ -183,6 +221,17 @@ class Archive:
             for chunk in ahead(self._data(member)):
                 digest.add(chunk)
         return digest.hexdigest()
+
+    def _plain_member(self, name: str) -> MemberInfo:
+        member = self._member(name)
+        if member.dtype.hasobject:
+            raise ParseError(self.path, None, f"plain data in {name!r}", "pickled objects")
+        return member
+
+    def _member(self, name: str) -> MemberInfo:
+        if name not in self.members:
+            raise ParseError(self.path, None, f"a member {name!r}", "none")
+        return self.members[name]
 
     def _data(self, member: MemberInfo) -> Iterator[bytes]:
         """Yield what follows the .npy header: exactly as many bytes as the directory says."""
@@ -210,6 +259,10 @@ class Archive:
 
     def _checked_members(self) -> Iterator[tuple[str, MemberInfo]]:
         end = self.path.stat().st_size
+        allowed = max(_MAX_EXPANSION * end, _ALWAYS_ALLOWED)
+        if (unpacked := sum(entry.file_size for entry in self._zip.infolist())) > allowed:
+            found = f"{unpacked} bytes in a file of {end}"
+            raise ParseError(self.path, None, f"at most {allowed} bytes when unpacked", found)
         seen = set()
         for entry in sorted(self._zip.infolist(), key=lambda e: e.header_offset, reverse=True):
             name = entry.filename
@@ -282,6 +335,7 @@ def _read_npy_header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], i
     header = io.BytesIO(length_field + file.read(length))
     shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(header, _MAX_HEADER)
     plain = dtype.kind in "fiubUSO" and dtype.fields is None and dtype.subdtype is None
+    plain = plain and dtype.itemsize > 0
     if fortran_order or not plain or dtype.byteorder == ">" or min(shape, default=0) < 0:
         raise ValueError(f"dtype {dtype.str}, shape {list(shape)}, fortran_order {fortran_order}")
     return dtype, shape, 10 + length

@@ -74,7 +74,7 @@ def write_archive(
     digest = ContentDigest()
     with ZipStream(file, jobs=jobs, store=store) as stream:
         for name, array in _members(dataset, progress):
-            stream.add(f"{name}.npy", _npy(name, array, digest))
+            stream.add(f"{name}.npy", ahead(_npy(name, array, digest)))
     return digest.hexdigest()
 
 

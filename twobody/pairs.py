@@ -31,6 +31,9 @@ DETAILED_OUT = "detailed.out"
 GEO_END_XYZ = "geo_end.xyz"
 BAND_OUT = "band.out"
 
+BOND_TOLERANCE = 1e-3
+"""How far the bond length of the geometry may be from that of the CSV file [Å]."""
+
 _BATCH = 1024  # pairs whose texts are in memory at a time: 3 MB
 
 _T = TypeVar("_T")

@@ -6,6 +6,9 @@ import math
 import os
 import re
 
+import numpy as np
+from numpy.typing import NDArray
+
 from twobody.errors import ParseError
 
 PathLike = str | os.PathLike[str]
@@ -21,6 +24,12 @@ def quote(text: str) -> str:
     """Show `text` in a message: blanks trimmed, control characters escaped, at most 80 long."""
     text = text.strip()
     return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+def is_text(array: NDArray[np.str_]) -> bool:
+    """Tell whether every character of an array of strings is one that Unicode has for text."""
+    codes = np.ascontiguousarray(array).reshape(-1).view(np.uint32)
+    return not bool(((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any())
 
 
 def read_bytes(path: PathLike) -> bytes:

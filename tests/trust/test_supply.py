@@ -13,7 +13,7 @@ pytestmark = pytest.mark.trust
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("*.py"), *ROOT.glob("twobody/**/*.py")])
-PICKLE_READER = "objects.py"
+PICKLE_READER = "unpickle.py"
 
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "system", "popen", "loads", "load"}
 HARMLESS = {"json", "tomllib", "hsd"}  # whose `load` and `loads` make plain data
