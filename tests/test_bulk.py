@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from twobody import label_files, pairs
 from twobody.bulk import Texts, read_standard
 from twobody.dftbplus.fixed_width import Layout
+from twobody.errors import NO_PAIR
 from twobody.files import InputDigest
 from twobody.labels import NUMERIC_LABELS
 from twobody.pairs import DETAILED_OUT, GEO_END_XYZ, PairTable, find_pairs, tabulate
@@ -226,3 +227,14 @@ def test_the_shipped_label_files_are_read_in_bulk_with_the_bits_of_the_tolerant_
     assert in_bulk.values.tobytes() == row_by_row.values.tobytes()
     assert in_bulk.texts.tolist() == row_by_row.texts.tolist()
     assert in_bulk.bond_lines.tolist() == row_by_row.bond_lines.tolist()
+
+
+def test_rows_before_one_that_is_no_csv_are_merged_and_checked(small_raw_data):
+    path = small_raw_data / label_files.BONDS_FILE
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines[1] = lines[1].rsplit(",", 1)[0] + ",abc\n"
+    lines[3] = '"H_He"x' + lines[3]
+    path.write_text("".join(lines), encoding="utf-8")
+    table, problems = label_files.read_label_files(small_raw_data, SMALL, InputDigest())
+    assert [(p.pair_name, p.error.line) for p in problems] == [("Al_N", 2), (NO_PAIR, 4)]
+    assert table.bond_lines.tolist() == [2, 3, 0, 0, 0, 0]

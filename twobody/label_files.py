@@ -12,8 +12,9 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress, islice
+from itertools import compress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,14 +58,13 @@ class LabelTable:
         return LabelTable(self.values[keep], self.texts[keep], self.bond_lines[keep])
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A row of a CSV file: its first line, and its cells by column name in lower case."""
+class _Row(NamedTuple):
+    """A row of a CSV file: its first line, its cells, and where each column is, in lower case."""
 
     pair_name: str
     line: int
-    n_cells: int
-    cells: Mapping[str, str]
+    cells: Sequence[str]
+    columns: Mapping[str, int]
 
 
 def read_label_files(
@@ -94,11 +94,9 @@ def read_label_files(
         try:
             data = read_bytes(path)
             digest.add(file, data)
-            every_row = _rows(decode(data, path), path)
-            while rows := list(islice(every_row, _BATCH)):
+            for rows in _batches(_rows(decode(data, path), path)):
                 if not _merge_plain(rows, path, seen, index, table):
                     problems += _merge_each(rows, path, seen, index, table)
-                seen = {row.pair_name: row.line for row in reversed(rows)} | seen
         except ParseError as error:
             problems.append(PairProblem(NO_PAIR, error))
             continue
@@ -115,32 +113,35 @@ def _labels_of(file: str) -> list[Label]:
 def _merge_plain(
     rows: Sequence[_Row],
     path: Path,
-    seen: Mapping[str, int],
+    seen: dict[str, int],
     index: Mapping[str, int],
     table: LabelTable,
 ) -> bool:
-    """Put the labels of many rows in their places, column by column, and return True.
+    """Put the labels of many rows in their places, column by column, and tell whether it was done.
 
     Where anything is unusual, wrong or not, nothing is done: then the rows have to be merged one by
     one. The values are the same.
     """
+    if not rows:
+        return True
     names = {row.pair_name for row in rows}
     if len(names) < len(rows) or not names <= index.keys() or not names.isdisjoint(seen):
         return False
-    if any(row.n_cells != len(row.cells) for row in rows):
+    if any(len(row.cells) != len(row.columns) for row in rows):
         return False
+    by_column = list(zip(*(row.cells for row in rows), strict=True))
     if path.name == BONDS_FILE and any(
         error for row in rows for error in _check_bond_row(path, row)
     ):
         return False
     columns = {}
     for label in _labels_of(path.name):
-        name = label.name
-        cells = [row.cells[name] for row in rows]
+        cells = by_column[rows[0].columns[label.name]]
         column = cells if label.kind == "text" else _plain_numbers(cells, label)
         if column is None:
             return False
         columns[label] = column
+    seen.update((row.pair_name, row.line) for row in rows)
     places = [index[row.pair_name] for row in rows]
     if path.name == BONDS_FILE:
         table.bond_lines[places] = [row.line for row in rows]
@@ -176,16 +177,15 @@ def _plain_numbers(cells: Sequence[str], label: Label) -> NDArray[np.float64] | 
 def _merge_each(
     rows: Sequence[_Row],
     path: Path,
-    seen: Mapping[str, int],
+    seen: dict[str, int],
     index: Mapping[str, int],
     table: LabelTable,
 ) -> Iterator[PairProblem]:
     """Put the labels of each row in their places; yield what is wrong with it."""
-    lines = dict(seen)
     for row in rows:
-        for error in _merge(row, path, lines, index, table):
+        for error in _merge(row, path, seen, index, table):
             yield PairProblem(row.pair_name, error)
-        lines.setdefault(row.pair_name, row.line)
+        seen.setdefault(row.pair_name, row.line)
 
 
 def _merge(
@@ -199,8 +199,8 @@ def _merge(
     if row.pair_name not in index:
         yield ParseError(path, row.line, f"a folder {row.pair_name!r} for this row", "none")
         return
-    if row.n_cells != len(row.cells):
-        yield ParseError(path, row.line, f"{len(row.cells)} cells", f"{row.n_cells}")
+    if len(row.cells) != len(row.columns):
+        yield ParseError(path, row.line, f"{len(row.columns)} cells", f"{len(row.cells)}")
         return
     i = index[row.pair_name]
     if path.name == BONDS_FILE:
@@ -208,7 +208,7 @@ def _merge(
         yield from _check_bond_row(path, row)
     for label in _labels_of(path.name):
         try:
-            value = _cell(row.cells[label.name], label, path, row.line)
+            value = _cell(row.cells[row.columns[label.name]], label, path, row.line)
         except ParseError as error:
             yield error
             continue
@@ -218,18 +218,33 @@ def _merge(
             table.values[i, NUMERIC_LABELS.index(label)] = value
 
 
+def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
+    """Yield `rows` in batches; those before an error come before it."""
+    batch: list[_Row] = []
+    try:
+        for row in rows:
+            batch.append(row)
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+    except ParseError:
+        yield batch
+        raise
+    yield batch
+
+
 def _rows(text: str, path: Path) -> Iterator[_Row]:
     """Yield the rows of a CSV file that are not empty."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]
         _check_header(path, header, _labels_of(path.name))
+        columns = {name: i for i, name in enumerate(header)}
         line = reader.line_num + 1
         for cells in reader:
             if cells:
-                padded = [*cells, *[""] * (len(header) - len(cells))]
-                by_column = dict(zip(header, padded, strict=False))
-                yield _Row(_pair_name(by_column[_PAIR_COLUMN]), line, len(cells), by_column)
+                run_dir = cells[columns[_PAIR_COLUMN] :][:1]  # short rows may not reach so far
+                yield _Row(_pair_name("".join(run_dir)), line, cells, columns)
             line = reader.line_num + 1
     except csv.Error as error:
         raise ParseError(path, reader.line_num, "a row of a CSV file", str(error)) from error
@@ -276,7 +291,7 @@ def _check_bond_row(path: Path, row: _Row) -> Iterator[ParseError]:
     """Check what the geometry columns, where they are there, say of the pair."""
     elements = dict(zip(("species_1", "species_2"), row.pair_name.split("_"), strict=False))
     for column, expected in {"natoms": "2", **elements}.items():
-        found = row.cells.get(column, expected).strip()
+        found = row.cells[row.columns[column]].strip() if column in row.columns else expected
         if found not in (expected, f"{expected}.0"):
             yield ParseError(path, row.line, f"{column} = {expected}", quote(found))
 

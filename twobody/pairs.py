@@ -124,7 +124,8 @@ def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
         `raw_data` is no readable folder or holds no pair.
     """
     try:
-        names = [p.name for p in raw_data.iterdir() if p.is_dir() and not p.name.startswith(".")]
+        with os.scandir(raw_data) as entries:
+            names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
     except OSError as error:
         raise ParseError(
             raw_data, None, "a readable folder of pairs", str(error.strerror)
