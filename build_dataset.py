@@ -134,8 +134,10 @@ def refuse(problems: Sequence[PairProblem]) -> None:
 def merge(raw_data: Path, sources: Sources) -> Dataset:
     """Put pairs and labels together, without the pairs that have problems."""
     bad = sorted({problem.pair_name for problem in sources.problems})
-    keep = ~np.isin(sources.pairs.names, bad)
-    pairs, labels = sources.pairs.take(keep), sources.labels.take(keep)
+    pairs, labels = sources.pairs, sources.labels
+    if bad:
+        keep = ~np.isin(pairs.names, bad)
+        pairs, labels = pairs.take(keep), labels.take(keep)
     if not len(pairs.names):
         raise ParseError(raw_data, None, "at least one pair without problems", "none")
     provenance: dict[str, Any] = {

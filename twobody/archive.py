@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 from twobody.deflate import InflateError, crc32, inflate
 from twobody.errors import ParseError
 from twobody.text import PathLike, is_text, quote
-from twobody.threads import ahead
 from twobody.unpickle import unpickle_array
 
 FORMAT_VERSION = 1
@@ -218,7 +217,7 @@ class Archive:
         digest = ContentDigest()
         for member in self.members.values():
             digest.begin(member.name, member.dtype, member.shape)
-            for chunk in ahead(self._data(member)):
+            for chunk in self._data(member):
                 digest.add(chunk)
         return digest.hexdigest()
 
