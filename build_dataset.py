@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from twobody import ParseError, __version__, images
 from twobody.analysis import ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
 from twobody.archive import FORMAT_VERSION, Archive
-from twobody.archive_writer import Dataset, write_archive, write_pair_files
+from twobody.archive_writer import Dataset, pair_files, write_archive
 from twobody.errors import NO_PAIR, PairProblem
 from twobody.files import InputDigest, publish, staging
 from twobody.label_files import BONDS_FILE, LabelTable, read_label_files
@@ -36,6 +37,16 @@ class Sources(NamedTuple):
     labels: LabelTable
     problems: list[PairProblem]
     digest: str
+
+    @property
+    def bad(self) -> set[str]:
+        """Names of the pairs that have problems, and maybe `NO_PAIR`."""
+        return {problem.pair_name for problem in self.problems}
+
+    @property
+    def can_skip(self) -> bool:
+        """Whether leaving the bad pairs out is enough, and leaves any."""
+        return NO_PAIR not in self.bad and not self.bad.issuperset(self.pairs.names.tolist())
 
 
 class Digests(NamedTuple):
@@ -76,16 +87,27 @@ def main(
     start = time.perf_counter()
     archive = output if output.suffix == ".npz" else output / ARCHIVE
     try:
+        check_targets(archive, per_pair_files)
         sources = parse(raw_data, allow_unconverged=allow_unconverged)
-        if sources.problems and not (skip_invalid and sources.problems[0].pair_name != NO_PAIR):
-            refuse(sources.problems)
-        dataset = merge(raw_data, sources)
-        digests = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
-        if per_pair_files is not None:
-            write_pair_files(per_pair_files, dataset)
+        if sources.problems and not (skip_invalid and sources.can_skip):
+            refuse(sources)
+        dataset = merge(sources)
+        with pair_files(per_pair_files, dataset) if per_pair_files else nullcontext():
+            digests = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
     summarise(archive, dataset, sources, digests, time.perf_counter() - start)
+
+
+def check_targets(archive: Path, per_pair_files: Path | None) -> None:
+    """Refuse, before anything is read, places that the output cannot take."""
+    if archive.is_dir():
+        raise ParseError(archive, None, "a file, or nothing", "a folder")
+    for folder in (archive.parent, archive.parent / ANALYSIS):
+        if folder.exists() and not folder.is_dir():
+            raise ParseError(folder, None, "a folder, or nothing", "a file")
+        if per_pair_files is not None and per_pair_files.resolve() == folder.resolve():
+            raise ParseError(per_pair_files, None, "a folder for pair files alone", "the output's")
 
 
 def parse(raw_data: Path, *, allow_unconverged: bool) -> Sources:
@@ -120,31 +142,32 @@ def check_bond_lengths(raw_data: Path, pairs: PairTable, labels: LabelTable) -> 
     return problems
 
 
-def refuse(problems: Sequence[PairProblem]) -> None:
+def refuse(sources: Sources) -> None:
     """List every problem and end the program."""
-    for problem in problems:
+    for problem in sources.problems:
         click.echo(problem.error, err=True)
-    bad = {problem.pair_name for problem in problems}
-    advice = "" if NO_PAIR in bad else " (--skip-invalid leaves these pairs out)"
+    n_problems, n_pairs = len(sources.problems), len(sources.bad - {NO_PAIR})
+    advice = " (--skip-invalid leaves these pairs out)" if sources.can_skip else ""
     raise click.ClickException(
-        f"{len(problems)} problems, {len(bad - {NO_PAIR})} pairs; nothing was written{advice}"
+        f"{n_problems} problems, {n_pairs} pairs; nothing was written{advice}"
     )
 
 
-def merge(raw_data: Path, sources: Sources) -> Dataset:
+def merge(sources: Sources) -> Dataset:
     """Put pairs and labels together, without the pairs that have problems."""
-    bad = sorted({problem.pair_name for problem in sources.problems})
     pairs, labels = sources.pairs, sources.labels
-    if bad:
-        keep = ~np.isin(pairs.names, bad)
+    if sources.bad:
+        keep = ~np.isin(pairs.names, sorted(sources.bad))
         pairs, labels = pairs.take(keep), labels.take(keep)
-    if not len(pairs.names):
-        raise ParseError(raw_data, None, "at least one pair without problems", "none")
     provenance: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "package_version": __version__,
         "encoding": images.ENCODING,
-        "pairs": {"found": sources.found, "kept": len(pairs.names), "skipped": len(bad)},
+        "pairs": {
+            "found": sources.found,
+            "kept": len(pairs.names),
+            "skipped": len(sources.bad),
+        },
         "units": {"geometries": "Å, e", "metadata": "e, H, au, Å"}
         | {label.name: label.unit for label in NUMERIC_LABELS},
         "input_sha256": sources.digest,

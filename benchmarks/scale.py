@@ -37,7 +37,7 @@ def build(raw_data: Path, folder: Path, factor: int) -> int:
         problems=[],
         digest=digest.hexdigest(),
     )
-    dataset = build_dataset.merge(raw_data, sources)
+    dataset = build_dataset.merge(sources)
     archive = folder / build_dataset.ARCHIVE
     build_dataset.write(dataset, [], archive, store=False, jobs=build_dataset.n_cores())
     return len(pairs.names)

@@ -56,7 +56,7 @@ def test_the_content_digest_depends_neither_on_the_library_nor_on_the_number_of_
     small_raw_data, monkeypatch
 ):
     sources = build_dataset.parse(small_raw_data, allow_unconverged=False)
-    dataset = build_dataset.merge(small_raw_data, sources)
+    dataset = build_dataset.merge(sources)
     digests, archives = set(), []
     for library in (zlib, isal_zlib):
         monkeypatch.setattr(deflate, "library", library)

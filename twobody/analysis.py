@@ -76,7 +76,8 @@ def _cells(values: NDArray[Any]) -> list[float | str | None]:
 
 def write_skipped(path: Path, problems: Sequence[PairProblem]) -> None:
     """Write the problems of the pairs that were left out: pair, file, line, reason."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    # Names of files need not be text on every system.
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["pair", "file", "line", "reason"])
         for name, error in problems:
@@ -136,9 +137,10 @@ def summary(labels: Columns) -> str:
 
 
 def _present(values: NDArray[Any]) -> NDArray[Any]:
-    """Return the values that are not missing."""
-    missing: NDArray[np.bool_] = values == "" if values.dtype == object else np.isnan(values)
-    return values[~missing]
+    """Return the values that are not missing; -0 is 0."""
+    missing = values == "" if values.dtype == object else np.isnan(values)
+    present: NDArray[Any] = values[~missing]
+    return present if values.dtype == object else present + 0.0
 
 
 def _orientation(labels: Columns) -> Iterator[str]:
