@@ -64,6 +64,20 @@ def publish(moves: list[tuple[Path, Path]], folder: Path) -> None:
             staged.replace(target)
 
 
+def publish_folder(staged: Path, target: Path) -> None:
+    """Move a staged folder to `target`, in the place of what stands there.
+
+    `staged` is in a staging folder beside `target`. Its files are on the disk before the move.
+    """
+    for path in staged.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    with _locked(target.parent):
+        if target.exists():
+            target.rename(staged.with_suffix(".replaced"))
+        staged.rename(target)
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     if fcntl is None:
