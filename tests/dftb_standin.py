@@ -1,10 +1,11 @@
 """Behave like dftb+: read dftb_in.hsd here, leave recorded outputs, or go wrong as told.
 
-    python dftb_standin.py RECORDED [PLAN.json] [CALLS.log]
+    python dftb_standin.py RECORDED [PLAN.json CALLS.log]
 
 RECORDED holds folders of pairs with recorded outputs. The plan gives each pair a list of what its
-first, second, ... call does; the last entry holds for all further ones, and a pair that is not in
-it converges. Calls are counted in the log, a line each.
+first, second, ... call does (a name of `BEHAVIOURS`, and an argument); the last entry holds for all
+further calls, and a pair that is not in it converges. Calls are counted in the log, a line each:
+pair, starting distance, threads.
 """
 
 from __future__ import annotations
@@ -19,57 +20,85 @@ import time
 from pathlib import Path
 
 OUTPUTS = ("detailed.out", "geo_end.xyz", "band.out")
+SCC_FAILED = "SCC is NOT converged, maximal SCC iterations exceeded"
 
 
 def main(recorded: str, plan: str | None = None, calls: str | None = None) -> None:
+    """Do what the plan says for the pair in dftb_in.hsd."""
     text = Path("dftb_in.hsd").read_text(encoding="utf-8")
-    lines = [line.split() for line in text[text.index("GenFormat") :].splitlines()]
-    types, second = lines[2], lines[4]
+    geometry = [line.split() for line in text[text.index("GenFormat") :].splitlines()]
+    types, distance = geometry[2], geometry[4][-1]
     pair = f"{types[0]}_{types[-1]}"
-    behaviours = json.loads(Path(plan).read_text()).get(pair, ["converge"]) if plan else ["converge"]
-    n_calls = 0
-    if calls:
+    sys.stdout.write(" |  DFTB+ stand-in\n")
+    behaviour = "converge"
+    if plan is not None and calls is not None:
         with Path(calls).open("a+") as log:
-            log.write(f"{pair} {second[-1]} {os.environ['OMP_NUM_THREADS']}\n")
+            log.write(f"{pair} {distance} {os.environ['OMP_NUM_THREADS']}\n")
             log.seek(0)
-            n_calls = sum(line.split()[0] == pair for line in log) - 1
-    behave(behaviours[min(n_calls, len(behaviours) - 1)], Path(recorded) / pair)
+            n_before = sum(line.split()[0] == pair for line in log) - 1
+        behaviours = json.loads(Path(plan).read_text()).get(pair, [behaviour])
+        behaviour = behaviours[min(n_before, len(behaviours) - 1)]
+    name, _, argument = behaviour.partition(" ")
+    BEHAVIOURS[name](Path(recorded) / pair, argument)
 
 
-def behave(behaviour: str, source: Path) -> None:
-    print(" |  DFTB+ stand-in")
-    what, _, argument = behaviour.partition(" ")
-    if what == "from":  # other recorded outputs of the pair
-        source = source.parent / argument
-    elif what == "slow":
-        time.sleep(float(argument))
-    elif what == "hang":
-        subprocess.run(["sleep", "1000"], check=True)  # a child, which has to die too
-    elif what == "crash":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    elif what == "scc":
-        print("ERROR!\n-> SCC is NOT converged, maximal SCC iterations exceeded")
-        sys.exit(1)
-    elif what == "garbage":
-        sys.stdout.buffer.write(b"\xff\x00\x1b[2J garbage\n" * 1000)
-        for name in OUTPUTS:
-            Path(name).write_bytes(bytes(range(256)))
-        return
+def converge(source: Path, _argument: str = "") -> None:
     for name in OUTPUTS:
         shutil.copyfile(source / name, name)
-    if what == "unconverged":
-        edit("detailed.out", "Geometry converged", "!!! Geometry did NOT converge!")
-    elif what == "scc-flag":
-        edit("detailed.out", "SCC converged", argument or SCC_FAILED)
-    elif what == "full":
-        os.truncate("detailed.out", 1000)
-        print("forrtl: No space left on device")
-        sys.exit(2)
-    elif what == "cut":
-        os.truncate("detailed.out", 1000)
 
 
-SCC_FAILED = "SCC is NOT converged, maximal SCC iterations exceeded"
+def other_well(source: Path, name: str) -> None:
+    converge(source.parent / name)
+
+
+def slow(source: Path, seconds: str) -> None:
+    time.sleep(float(seconds))
+    converge(source)
+
+
+def hang(_source: Path, _argument: str) -> None:
+    """Wait for a child, which has to die too; it leaves its number."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+    Path(os.environ["TMPDIR"], "child").write_text(str(child.pid))
+    child.wait()
+
+
+def crash(_source: Path, _argument: str) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def scc_fails(_source: Path, _argument: str) -> None:
+    sys.stdout.write(f"ERROR!\n-> {SCC_FAILED}\n")
+    sys.exit(1)
+
+
+def scc_flag(source: Path, _argument: str) -> None:
+    converge(source)
+    edit("detailed.out", "SCC converged", SCC_FAILED)
+
+
+def geometry_fails(source: Path, _argument: str) -> None:
+    converge(source)
+    edit("detailed.out", "Geometry converged", "!!! Geometry did NOT converge!")
+
+
+def garbage(_source: Path, _argument: str) -> None:
+    """Print and write bytes that are no text; end as if all were well."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(b"\xff\x00\x1b[2J garbage\n" * 1000)
+    for name in OUTPUTS:
+        Path(name).write_bytes(bytes(range(256)))
+
+
+def cut(source: Path, _argument: str) -> None:
+    converge(source)
+    os.truncate("detailed.out", 1000)
+
+
+def full_disk(source: Path, _argument: str) -> None:
+    cut(source, "")
+    sys.stdout.write("Fortran runtime error: No space left on device\n")
+    sys.exit(2)
 
 
 def edit(name: str, old: str, new: str) -> None:
@@ -78,6 +107,20 @@ def edit(name: str, old: str, new: str) -> None:
         sys.exit(f"{name} has no {old!r}")
     Path(name).write_text(text.replace(old, new), encoding="utf-8")
 
+
+BEHAVIOURS = {
+    "converge": converge,
+    "from": other_well,
+    "slow": slow,
+    "hang": hang,
+    "crash": crash,
+    "scc": scc_fails,
+    "scc-flag": scc_flag,
+    "unconverged": geometry_fails,
+    "garbage": garbage,
+    "cut": cut,
+    "full": full_disk,
+}
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

@@ -140,7 +140,8 @@ def _start(
             f"of covalent radii; settings: {name}.\n"
             f"# SHA-256 of the Slater-Koster files: {files.digest(elements)}\n"
         )
-        rungs.setdefault(text, Rung(f"{name}: {describe(elements, rung_settings)}", comment + text))
+        words = f"{name}: {describe(elements, rung_settings)}"
+        rungs.setdefault(text, Rung(words, rung_settings.temperature, comment + text))
     return Start(settings.start_factor, tuple(rungs.values()))
 
 

@@ -49,9 +49,10 @@ class Stopped(Exception):  # noqa: N818  not an error: the user asked for it
 
 @dataclass(frozen=True)
 class Rung:
-    """One way to try: settings in words, and the text of ``dftb_in.hsd``."""
+    """One way to try: settings in words, electronic temperature [K], and ``dftb_in.hsd``."""
 
     settings: str
+    temperature: float
     text: str
 
 
@@ -131,26 +132,23 @@ def compute_pair(job: Job, stop: threading.Event | None = None) -> list[Attempt]
     """
     with staging(job.output) as kept:
         attempts: list[Attempt] = []
-        wells: dict[int, Path] = {}  # index of the attempt: its folder
+        wells: list[tuple[bool, float, float, int, Path]] = []  # best first when sorted
         for i, start in enumerate(job.starts):
             results = kept / str(i) / job.pair
             attempts += _climb(job, start, results, stop)
-            if attempts[-1].outcome == CONVERGED:
-                wells[len(attempts) - 1] = results
-        best = min(wells, key=lambda k: _rank(attempts[k]), default=None)
-        if best is not None:
+            last = attempts[-1]
+            if last.energy_ev is not None:
+                # Free energies of different temperatures do not compare.
+                temperature = start.rungs[last.rung].temperature
+                rank = (not last.physical, temperature, last.energy_ev)
+                wells.append((*rank, len(attempts) - 1, results))
+        if wells:
+            *_, best, results = min(wells)
             attempts[best] = replace(attempts[best], chosen=True)
         append(job.output / RUN_LOG, attempts)
-        if best is not None:
-            publish_folder(wells[best], job.folder)
+        if wells:
+            publish_folder(results, job.folder)
     return attempts
-
-
-def _rank(attempt: Attempt) -> tuple[bool, float]:
-    """Order wells: physical ones first, then by energy."""
-    if attempt.energy_ev is None:
-        raise TypeError("only an attempt that converged has a rank")
-    return not attempt.physical, attempt.energy_ev
 
 
 def _climb(job: Job, start: Start, results: Path, stop: threading.Event | None) -> list[Attempt]:

@@ -9,10 +9,7 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows, where DFTB+ does not run
-    fcntl = None  # type: ignore[assignment]
+from twobody.files import lock
 
 RUN_LOG = "run_log.csv"
 
@@ -70,8 +67,7 @@ def append(path: Path, attempts: Iterable[Attempt]) -> None:
         writer.writerow([_cell(value) for value in astuple(attempt)])
     header = ",".join(field.name for field in fields(Attempt)) + "\n"
     with path.open("a+b") as file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed
+        lock(file.fileno())
         file.seek(0)
         end = file.read().rfind(b"\n") + 1
         file.truncate(end)
