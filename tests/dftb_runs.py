@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -72,6 +74,25 @@ def shifted(source: Path, target: Path, energy: float, scale: float) -> None:
     path.write_text("\n".join([*head, *rows]) + "\n")
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until `condition()` is true, but not for ever."""
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.025)
+    raise TimeoutError("waited in vain")
+
+
+def is_dead(pid: int) -> bool:
+    """Tell whether a process is gone, or at least ended."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat")  # on Linux
+        return state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return True
+
+
 class StandIn:
     """A campaign of H and O with the stand-in for dftb+.
 
@@ -119,6 +140,11 @@ class StandIn:
     def calls(self) -> list[str]:
         """Return the pairs for which the program was called since the plan was set, sorted."""
         return sorted(line.split()[0] for line in self.calls_log.read_text().splitlines())
+
+    def workers(self, pair: str) -> list[int]:
+        """Return the processes that called the program for a pair."""
+        lines = map(str.split, self.calls_log.read_text().splitlines())
+        return [int(line[3]) for line in lines if line[0] == pair]
 
     def log(self) -> list[dict[str, str]]:
         """Return the rows of the log."""

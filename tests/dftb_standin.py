@@ -5,7 +5,7 @@
 RECORDED holds folders of pairs with recorded outputs. The plan gives each pair a list of what its
 first, second, ... call does (a name of `BEHAVIOURS`, and an argument); the last entry holds for all
 further calls, and a pair that is not in it converges. Calls are counted in the log, a line each:
-pair, starting distance, threads.
+pair, starting distance, threads, the process that called.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(recorded: str, plan: str | None = None, calls: str | None = None) -> No
     behaviour = "converge"
     if plan is not None and calls is not None:
         with Path(calls).open("a+") as log:
-            log.write(f"{pair} {distance} {os.environ['OMP_NUM_THREADS']}\n")
+            log.write(f"{pair} {distance} {os.environ['OMP_NUM_THREADS']} {os.getppid()}\n")
             log.seek(0)
             n_before = sum(line.split()[0] == pair for line in log) - 1
         behaviours = json.loads(Path(plan).read_text()).get(pair, [behaviour])
@@ -65,6 +65,10 @@ def hang(_source: Path, _argument: str) -> None:
 
 def crash(_source: Path, _argument: str) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def kill_caller(_source: Path, _argument: str) -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
 
 
 def scc_fails(_source: Path, _argument: str) -> None:
@@ -114,6 +118,7 @@ BEHAVIOURS = {
     "slow": slow,
     "hang": hang,
     "crash": crash,
+    "kill-caller": kill_caller,
     "scc": scc_fails,
     "scc-flag": scc_flag,
     "unconverged": geometry_fails,

@@ -1,13 +1,11 @@
 import errno
+import multiprocessing
 import os
-import signal
 import sys
 import threading
-import time
-from pathlib import Path
 
 import pytest
-from dftb_runs import RAW_DATA, STAND_IN, StandIn
+from dftb_runs import RAW_DATA, STAND_IN, StandIn, is_dead, wait_for
 
 from twobody import files
 from twobody.collect import collect_pair
@@ -103,21 +101,8 @@ def test_a_run_over_its_time_is_killed_with_its_children(stand_in, tmp_path):
     stand_in.set_plan({"H_O": ["hang"]})
     (attempt,) = compute_pair(job(stand_in, time_limit=0.5))
     assert (attempt.outcome, attempt.reason) == ("timed out", "more than 0.5 s")
-    assert_dies(int((tmp_path / "child").read_text()))
-
-
-def assert_dies(pid):
-    for _ in range(100):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        if Path(f"/proc/{pid}/stat").exists():  # dead, but not yet fetched by init
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-            if state == "Z":
-                return
-        time.sleep(0.05)
-    pytest.fail(f"process {pid} lives on")
+    child = int((tmp_path / "child").read_text())
+    wait_for(lambda: is_dead(child))
 
 
 def test_a_run_is_stopped_with_its_children_and_leaves_nothing(stand_in, tmp_path):
@@ -126,7 +111,8 @@ def test_a_run_is_stopped_with_its_children_and_leaves_nothing(stand_in, tmp_pat
     threading.Timer(0.5, stop.set).start()
     with pytest.raises(Stopped):
         compute_pair(job(stand_in), stop)
-    assert_dies(int((tmp_path / "child").read_text()))
+    child = int((tmp_path / "child").read_text())
+    wait_for(lambda: is_dead(child))
     assert list(stand_in.output.iterdir()) == []
 
 
@@ -142,7 +128,7 @@ def test_a_killed_program_is_tried_again_with_the_next_settings(stand_in):
 
 def test_every_blas_library_is_told_to_use_one_thread(stand_in):
     compute_pair(job(stand_in))
-    assert stand_in.calls_log.read_text() == "H_O 0.97 1\n"
+    assert stand_in.calls_log.read_text() == f"H_O 0.97 1 {os.getpid()}\n"
 
 
 def test_a_program_that_cannot_be_started_is_no_failure_of_the_pair(stand_in):
@@ -214,14 +200,11 @@ def test_a_lock_that_fails_for_another_reason_is_an_error(stand_in, monkeypatch)
 def test_a_worker_killed_in_the_middle_leaves_a_scratch_folder_that_the_next_run_removes(stand_in):
     stand_in.set_plan({"H_O": ["slow 30", "converge"]})
     this = job(stand_in)
-    worker = os.fork()
-    if worker == 0:
-        compute_pair(this)
-        os._exit(0)
-    while not stand_in.calls():
-        time.sleep(0.02)
-    os.kill(worker, signal.SIGKILL)
-    os.waitpid(worker, 0)
+    worker = multiprocessing.get_context("spawn").Process(target=compute_pair, args=(this,))
+    worker.start()
+    wait_for(stand_in.calls)
+    worker.kill()
+    worker.join()
     assert not this.folder.exists()
     assert len(stand_in.pairs()) == 2  # the pair's, and that of the run
     compute_pair(this)
