@@ -182,7 +182,8 @@ def run(
         with campaign.executor(scheduler, jobs or n_cores()) as (pool, compute):
             command = campaign.find_program(pool, shlex.split(dftb_command))
             if command is None:
-                raise click.ClickException(f"{dftb_command} was not found. {HOW_TO}")
+                where = "here" if scheduler is None else "on the cluster"
+                raise click.ClickException(f"{dftb_command} was not found {where}. {HOW_TO}")
             planned = plan(command)
             output.mkdir(parents=True, exist_ok=True)
             account = campaign.run_campaign(planned, pool, compute)

@@ -224,7 +224,8 @@ def run_campaign(jobs: Sequence[Job], executor: Executor, compute: Compute) -> A
     Raises
     ------
     OSError
-        Files cannot be written, or the program not started: no pair can be computed then.
+        Files cannot be written, the program not started, or the cluster not reached: then no pair
+        can be computed.
     KeyboardInterrupt
         Ctrl-C or SIGTERM.
     """
@@ -253,8 +254,8 @@ def _settle(job: Job, future: Future[list[Attempt]], account: Account) -> None:
     """Take the result of a pair into the account."""
     try:
         error = future.exception()
-    except CancelledError as cancelled:  # the scheduler was lost
-        error = cancelled
+    except CancelledError as cancelled:
+        raise ConnectionError("the scheduler of the cluster was lost") from cancelled
     if isinstance(error, OSError):
         raise error
     if error is None:
