@@ -101,20 +101,43 @@ def split_starts(_context: click.Context, _parameter: click.Parameter, value: st
     return starts
 
 
+def split_command(_context: click.Context, _parameter: click.Parameter, value: str) -> list[str]:
+    """Read a command line."""
+    try:
+        words = shlex.split(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no command line: {error}") from error
+    if not words:
+        raise click.BadParameter("an empty command line")
+    return words
+
+
 @main.command(context_settings={"show_default": True})
 @click.option(
     "--skf", type=click.Path(path_type=Path), help="Folder of Slater-Koster files A-B.skf."
 )
 @click.option("--elements", callback=split_elements, help="All pairs of these, as in H,C,O.")
 @click.option("--pairs", callback=split_pairs, help="These pairs, as in Ag_Al,H_O.")
-@click.option("--output", default="raw_data", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    default="raw_data",
+    type=click.Path(path_type=Path),
+    help="Folder of the pairs' folders.",
+)
 @click.option(
     "--jobs", type=click.IntRange(1), help="Runs at a time; as many as cores unless given."
 )
 @click.option("--scheduler", help="Address of a Dask cluster that does the runs.")
-@click.option("--dftb-command", default="dftb+", envvar="DFTB_COMMAND", show_envvar=True)
 @click.option(
-    "--time-limit", default=600.0, type=click.FloatRange(0, min_open=True), help="[s] a run."
+    "--dftb-command",
+    default="dftb+",
+    envvar="DFTB_COMMAND",
+    show_envvar=True,
+    callback=split_command,
+    help="The program and its arguments.",
+)
+@click.option(
+    "--time-limit", default=600.0, type=click.FloatRange(0, min_open=True), help="Of a run [s]."
 )
 @click.option("--dry-run", is_flag=True, help="Write the inputs only (of the first start).")
 @click.option(
@@ -127,8 +150,15 @@ def split_starts(_context: click.Context, _parameter: click.Parameter, value: st
 @click.option(
     "--temperature", default=300.0, type=click.FloatRange(0), help="Of the electrons [K]."
 )
-@click.option("--scc-tolerance", default=1e-6, type=click.FloatRange(0, min_open=True), help="[e]")
-@click.option("--max-force", default=1e-4, type=click.FloatRange(0, min_open=True), help="[H/bohr]")
+@click.option(
+    "--scc-tolerance", default=1e-6, type=click.FloatRange(0, min_open=True), help="Of charges [e]."
+)
+@click.option(
+    "--max-force",
+    default=1e-4,
+    type=click.FloatRange(0, min_open=True),
+    help="At the end [H/bohr].",
+)
 @click.option("--unpaired-electrons", type=float, help="Spin-polarised, with so many.")
 @click.option("--extra-hsd", type=click.Path(path_type=Path), help="HSD to merge into every input.")
 def run(
@@ -138,7 +168,7 @@ def run(
     output: Path,
     jobs: int | None,
     scheduler: str | None,
-    dftb_command: str,
+    dftb_command: list[str],
     time_limit: float,
     dry_run: bool,
     starts: list[float],
@@ -153,12 +183,6 @@ def run(
     Every pair gets a folder in OUTPUT. The same command again goes on where it was stopped. Runs
     that fail are tried again with other settings; all attempts are in OUTPUT/run_log.csv.
     """
-    try:
-        from twobody import campaign, dftb_input  # noqa: PLC0415  only `run` needs the extra
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"{error.name} is not installed: pip install 'twobody[generate]'"
-        ) from error
     if skf is None:
         raise click.UsageError(f"--skf is missing. {HOW_TO}")
     if elements and pairs:
@@ -166,6 +190,8 @@ def run(
     if os.name != "posix" and not dry_run:
         raise click.ClickException("DFTB+ runs on Linux and macOS only")
     try:
+        from twobody import campaign, dftb_input  # noqa: PLC0415  they need an extra
+
         settings = dftb_input.Settings(
             temperature=temperature,
             scc_tolerance=scc_tolerance,
@@ -180,13 +206,18 @@ def run(
             click.echo(f"{output}: {written} inputs written, {kept} pairs with outputs left alone")
             return
         with campaign.executor(scheduler, jobs or n_cores()) as (pool, compute):
-            command = campaign.find_program(pool, shlex.split(dftb_command))
+            command = campaign.find_program(pool, dftb_command)
             if command is None:
                 where = "here" if scheduler is None else "on the cluster"
-                raise click.ClickException(f"{dftb_command} was not found {where}. {HOW_TO}")
+                raise click.ClickException(f"{dftb_command[0]} was not found {where}. {HOW_TO}")
             planned = plan(command)
             output.mkdir(parents=True, exist_ok=True)
             account = campaign.run_campaign(planned, pool, compute)
+    except ModuleNotFoundError as error:
+        extra = "generate" if scheduler is None else "dask"
+        raise click.ClickException(
+            f'{error.name} is not installed: python -m pip install ".[{extra}]"'
+        ) from error
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
@@ -210,7 +241,8 @@ def report(output: Path, account: Account) -> None:
             f"  {len(account.unphysical)} pairs have no physical well (bond shorter than 0.75 x "
             f"the sum of covalent radii); the lowest was kept: physical = 0 in {RUN_LOG}"
         )
-    click.echo(f"  now: python generate_raw_data.py collect {output}")
+    if account.done or account.resumed:
+        click.echo(f"  now: python generate_raw_data.py collect {output}")
     if account.failed:
         raise click.ClickException(f"{len(account.failed)} pairs failed; see {output / RUN_LOG}")
 

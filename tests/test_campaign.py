@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -60,6 +61,22 @@ class TestChain:
         result = subprocess.run(command(stand_in), capture_output=True, text=True, check=True)
         assert result.stderr == ""
         assert len(result.stdout.splitlines()) == 2
+
+    def test_on_a_terminal_the_counts_and_the_time_left_are_shown(self, stand_in):
+        import pty  # not on Windows
+
+        stand_in.run("--pairs", "H_H")
+        stand_in.set_plan({"O_O": ["crash", "slow 0.3"]})
+        terminal, end = pty.openpty()
+        subprocess.run(command(stand_in), stdout=subprocess.DEVNULL, stderr=end, check=True)
+        shown = os.read(terminal, 65536).decode()
+        os.close(end)
+        os.close(terminal)
+        last = shown.strip().split("\r")[-1]
+        assert "computing: 100%" in last
+        assert "2/2" in last
+        assert "done=2, resumed=1, retried=1, failed=0" in last
+        assert re.search(r"1/2 \[\d\d:\d\d<\d\d:\d\d", shown)  # time taken < time left
 
     def test_the_input_of_a_pair_has_the_basis_of_its_files_and_a_relative_path(self, stand_in):
         stand_in.run("--pairs", "O_H")
@@ -337,7 +354,7 @@ class TestRefusals:
         result = stand_in.run("--dftb-command", "no-such-program -x")
         assert result.exit_code == 1
         for words in (
-            "no-such-program -x was not found",
+            "no-such-program was not found here",
             "conda install -c conda-forge dftbplus",
             "doi:10.5281/zenodo.10677795",
             "generate_raw_data.py collect",
@@ -389,6 +406,8 @@ class TestRefusals:
             (["--pairs", "H_O", "--elements", "H"], "--elements or --pairs, not both"),
             (["--starts", "0.9,one"], "is no list of numbers"),
             (["--starts", "0.9,nan"], "factors are between 0.1 and 10"),
+            (["--dftb-command", "'dftb+"], "is no command line: No closing quotation"),
+            (["--dftb-command", " "], "an empty command line"),
             (["--temperature", "-1"], "-1.0 is not in the range"),
         ],
     )
@@ -407,10 +426,16 @@ class TestRefusals:
         collected = subprocess.run([*base, "collect", str(stand_in.output)], cwd=ROOT, check=False)
         assert collected.returncode == 0
         refused = subprocess.run(
-            [*base, "run"], cwd=ROOT, check=False, capture_output=True, text=True
+            [*base, "run", "--skf", "skf"], cwd=ROOT, check=False, capture_output=True, text=True
         )
         assert refused.returncode == 1
-        assert "hsd is not installed: pip install 'twobody[generate]'" in refused.stderr
+        assert 'hsd is not installed: python -m pip install ".[generate]"' in refused.stderr
+
+    def test_a_cluster_without_dask_says_what_to_install(self, stand_in, monkeypatch):
+        monkeypatch.setitem(sys.modules, "distributed", None)
+        result = stand_in.run("--scheduler", "tcp://127.0.0.1:8786")
+        assert result.exit_code == 1
+        assert 'distributed is not installed: python -m pip install ".[dask]"' in result.output
 
 
 @pytest.mark.skipif(shutil.which("dftb+") is None, reason="dftb+ is not in PATH")

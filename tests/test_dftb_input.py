@@ -115,6 +115,8 @@ def test_what_the_ladder_changes_is_said_in_one_line():
     assert describe(("Ag", "Al"), Settings()) == (
         "Anderson 0.05 in 1000 cycles, ConjugateGradient in 200 steps, 300 K, start at 2.660 Å"
     )
+    words = describe(("Ag", "Al"), Settings(extra="Options {}"))
+    assert words.endswith("start at 2.660 Å, then extra HSD")
 
 
 def test_a_prefix_with_blanks_is_one_string():

@@ -233,7 +233,7 @@ def run_campaign(jobs: Sequence[Job], executor: Executor, compute: Compute) -> A
     futures: dict[Future[list[Attempt]], Job] = {}
     with _sigterm():
         try:
-            for job in tqdm(jobs, "looking for done pairs", unit="pair", disable=None):
+            for job in tqdm(jobs, "looking for done pairs", unit="pair", disable=None, leave=False):
                 if is_done(job):
                     account.resumed.append(job.pair)
                 else:

@@ -100,12 +100,13 @@ def start_distance(elements: tuple[str, str], settings: Settings) -> float:
 
 
 def describe(elements: tuple[str, str], settings: Settings) -> str:
-    """Name in one line the settings that the ladder changes."""
-    return (
+    """Name in one line what the ladder changes, and whether extra HSD may change it once more."""
+    words = (
         f"Anderson {settings.mixing:g} in {settings.max_scc_iterations} cycles, "
         f"{settings.optimiser} in {settings.max_steps} steps, {settings.temperature:g} K, "
         f"start at {start_distance(elements, settings):.3f} Å"
     )
+    return f"{words}, then extra HSD" if settings.extra else words
 
 
 def input_text(
