@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import hsd
 import pytest
@@ -12,9 +13,11 @@ from dftb_runs import RAW_DATA, TESTS, StandIn, is_dead, shifted, wait_for, writ
 
 import build_dataset
 import generate_raw_data
-from twobody.campaign import all_pairs
+from twobody.campaign import all_pairs, plan, run_campaign
 from twobody.collect import collect_pair
+from twobody.dftb_input import Settings
 from twobody.elements import COVALENT_RADII
+from twobody.run_log import Attempt
 
 if os.name != "posix":
     pytest.skip("DFTB+ runs on Linux and macOS only", allow_module_level=True)
@@ -63,17 +66,21 @@ class TestChain:
         assert len(result.stdout.splitlines()) == 2
 
     def test_on_a_terminal_the_counts_and_the_time_left_are_shown(self, stand_in):
-        import pty  # not on Windows
+        import pty  # these two are not on Windows
+        import termios
 
         stand_in.run("--pairs", "H_H")
-        stand_in.set_plan({"O_O": ["crash", "slow 0.3"]})
+        stand_in.set_plan({"H_O": ["slow 0.2"], "O_O": ["crash", "slow 0.8"]})
         terminal, end = pty.openpty()
+        termios.tcsetwinsize(end, (24, 160))
         subprocess.run(command(stand_in), stdout=subprocess.DEVNULL, stderr=end, check=True)
-        shown = os.read(terminal, 65536).decode()
+        os.write(end, b"(end)")
+        shown = ""
+        while "(end)" not in shown:
+            shown += os.read(terminal, 4096).decode()
         os.close(end)
         os.close(terminal)
-        last = shown.strip().split("\r")[-1]
-        assert "computing: 100%" in last
+        *_, last = re.findall(r"computing: 100%[^\r]*", shown)
         assert "2/2" in last
         assert "done=2, resumed=1, retried=1, failed=0" in last
         assert re.search(r"1/2 \[\d\d:\d\d<\d\d:\d\d", shown)  # time taken < time left
@@ -246,6 +253,40 @@ class TestFailures:
         assert (stand_in.output / "run_log.csv").read_bytes() == log
         assert stand_in.run().exit_code == 0
         assert stand_in.pairs() == PAIRS
+
+
+class TestLosses:
+    """What a cluster may do to its pairs; see also ``test_dask_cluster.py``."""
+
+    @pytest.fixture
+    def jobs(self, stand_in):
+        stand_in.output.mkdir()
+        pairs = [("H", "H"), ("H", "O")]
+        return plan(stand_in.output, stand_in.skf, pairs, Settings(), [0.9, 1.0], 60.0, ("dftb+",))
+
+    def test_an_error_that_nobody_foresaw_fails_its_pair_and_no_other(self, stand_in, jobs):
+        def compute(job):
+            if job.pair == "H_O":
+                raise RuntimeError("lost\nin space")
+            return [Attempt("H_H", 1.0, 0, "", "converged", "", 0.0, 1.0, True, True, 0.1)]
+
+        with ThreadPoolExecutor(1) as executor:
+            account = run_campaign(jobs, executor, compute)
+        assert account.done == ["H_H"]
+        assert account.failed == {"H_O": "start 0.9 lost (RuntimeError: lost)"}
+        (row,) = stand_in.log()
+        assert (row["pair"], row["outcome"]) == ("H_O", "lost")
+
+    def test_a_lost_scheduler_ends_the_run(self, jobs):
+        class Lost(Executor):
+            def submit(self, *_):
+                future = Future()
+                future.cancel()
+                future.set_running_or_notify_cancel()
+                return future
+
+        with pytest.raises(ConnectionError, match="the scheduler of the cluster was lost"):
+            run_campaign(jobs, Lost(), lambda _: [])
 
 
 class TestWells:
