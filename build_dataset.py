@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,18 +16,16 @@ from tqdm import tqdm
 from twobody import ParseError, __version__, images
 from twobody.analysis import ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
 from twobody.archive import FORMAT_VERSION, Archive
-from twobody.archive_writer import Dataset, write_archive, write_pair_files
+from twobody.archive_writer import Dataset, pair_files, write_archive
 from twobody.cores import n_cores
-from twobody.errors import PairProblem
+from twobody.errors import NO_PAIR, PairProblem
 from twobody.files import InputDigest, publish, staging
 from twobody.label_files import BONDS_FILE, LabelTable, read_label_files
 from twobody.labels import LABELS, NUMERIC_LABELS
-from twobody.pairs import GEO_END_XYZ, PairTable, find_pairs, read_pairs
+from twobody.pairs import BOND_TOLERANCE, GEO_END_XYZ, PairTable, find_pairs, read_pairs
 
 ARCHIVE = "dataset_combined.npz"
 ANALYSIS = "analysis"
-BOND_TOLERANCE = 1e-3
-"""How far the bond length of the geometry may be from that of the CSV file [Å]."""
 
 
 class Sources(NamedTuple):
@@ -37,6 +36,16 @@ class Sources(NamedTuple):
     labels: LabelTable
     problems: list[PairProblem]
     digest: str
+
+    @property
+    def bad(self) -> set[str]:
+        """Names of the pairs that have problems, and maybe `NO_PAIR`."""
+        return {problem.pair_name for problem in self.problems}
+
+    @property
+    def can_skip(self) -> bool:
+        """Whether leaving the bad pairs out is enough, and leaves any."""
+        return NO_PAIR not in self.bad and not self.bad.issuperset(self.pairs.names.tolist())
 
 
 @click.command(context_settings={"show_default": True})
@@ -70,34 +79,44 @@ def main(
     start = time.perf_counter()
     archive = output if output.suffix == ".npz" else output / ARCHIVE
     try:
+        check_targets(archive, per_pair_files)
         sources = parse(raw_data, allow_unconverged=allow_unconverged)
-        if sources.problems and not skip_invalid:
-            refuse(sources.problems)
-        dataset = merge(raw_data, sources)
-        digest = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
-        if per_pair_files is not None:
-            write_pair_files(per_pair_files, dataset)
+        if sources.problems and not (skip_invalid and sources.can_skip):
+            refuse(sources)
+        dataset = merge(sources)
+        with pair_files(per_pair_files, dataset) if per_pair_files else nullcontext():
+            digest = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
     summarise(archive, dataset, sources, digest, time.perf_counter() - start)
 
 
+def check_targets(archive: Path, per_pair_files: Path | None) -> None:
+    """Refuse, before anything is read, places that the output cannot take."""
+    if archive.is_dir():
+        raise ParseError(archive, None, "a file, or nothing", "a folder")
+    for folder in (archive.parent, archive.parent / ANALYSIS):
+        if folder.exists() and not folder.is_dir():
+            raise ParseError(folder, None, "a folder, or nothing", "a file")
+        if per_pair_files is not None and per_pair_files.resolve() == folder.resolve():
+            raise ParseError(per_pair_files, None, "a folder for pair files alone", "the output's")
+
+
 def parse(raw_data: Path, *, allow_unconverged: bool) -> Sources:
     """Read and check the whole input."""
-    names = find_pairs(raw_data)
+    names, problems = find_pairs(raw_data)
     digest = InputDigest()
-    labels, problems = read_label_files(raw_data, names, digest)
-    pairs, more = read_pairs(
+    labels, label_problems = read_label_files(raw_data, names, digest)
+    pairs, pair_problems = read_pairs(
         raw_data,
         tqdm(names, "reading", unit="pair", disable=None),
         digest,
         allow_unconverged=allow_unconverged,
     )
     labels = labels.take(np.isin(names, pairs.names))
-    problems += more
-    problems += check_bond_lengths(raw_data, pairs, labels)
+    problems += label_problems + pair_problems + check_bond_lengths(raw_data, pairs, labels)
     problems.sort(key=lambda p: (p.pair_name, p.error.path, p.error.line or 0))
-    found = len({*names, *(problem.pair_name for problem in problems)})
+    found = len({*names, *(problem.pair_name for problem in problems)} - {NO_PAIR})
     return Sources(found, pairs, labels, problems, digest.hexdigest())
 
 
@@ -115,29 +134,30 @@ def check_bond_lengths(raw_data: Path, pairs: PairTable, labels: LabelTable) -> 
     return problems
 
 
-def refuse(problems: Sequence[PairProblem]) -> None:
+def refuse(sources: Sources) -> None:
     """List every problem and end the program."""
-    for problem in problems:
+    for problem in sources.problems:
         click.echo(problem.error, err=True)
-    n_pairs = len({problem.pair_name for problem in problems})
+    n_problems, n_pairs = len(sources.problems), len(sources.bad - {NO_PAIR})
+    advice = " (--skip-invalid leaves these pairs out)" if sources.can_skip else ""
     raise click.ClickException(
-        f"{len(problems)} problems in {n_pairs} pairs; nothing was written "
-        "(--skip-invalid leaves these pairs out)"
+        f"{n_problems} problems, {n_pairs} pairs; nothing was written{advice}"
     )
 
 
-def merge(raw_data: Path, sources: Sources) -> Dataset:
+def merge(sources: Sources) -> Dataset:
     """Put pairs and labels together, without the pairs that have problems."""
-    bad = sorted({problem.pair_name for problem in sources.problems})
-    keep = ~np.isin(sources.pairs.names, bad)
+    keep = ~np.isin(sources.pairs.names, sorted(sources.bad))
     pairs, labels = sources.pairs.take(keep), sources.labels.take(keep)
-    if not len(pairs.names):
-        raise ParseError(raw_data, None, "at least one pair without problems", "none")
     provenance: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "package_version": __version__,
         "encoding": images.ENCODING,
-        "pairs": {"found": sources.found, "kept": len(pairs.names), "skipped": len(bad)},
+        "pairs": {
+            "found": sources.found,
+            "kept": len(pairs.names),
+            "skipped": len(sources.bad),
+        },
         "units": {"geometries": "Å, e", "metadata": "e, H, au, Å"}
         | {label.name: label.unit for label in NUMERIC_LABELS},
         "input_sha256": sources.digest,

@@ -15,6 +15,7 @@ from twobody import ParseError, __version__
 from twobody.collect import collect_pair
 from twobody.cores import n_cores
 from twobody.elements import ATOMIC_NUMBERS
+from twobody.errors import PairProblem
 from twobody.label_files import BONDS_FILE, LABELS_FILE, PairLabels, write_label_files
 from twobody.pairs import find_pairs
 from twobody.run_log import RUN_LOG
@@ -45,17 +46,17 @@ def collect(raw_data: Path) -> None:
     Either both are written or, where any pair has a problem, none.
     """
     pairs: dict[str, PairLabels] = {}
-    n_problems = 0
     try:
-        for name in tqdm(find_pairs(raw_data), "collecting", unit="pair", disable=None):
+        names, problems = find_pairs(raw_data)
+        for name in tqdm(names, "collecting", unit="pair", disable=None):
             pair, errors = collect_pair(raw_data / name)
             if pair is not None:
                 pairs[name] = pair
-            for error in errors:
-                click.echo(error, err=True)
-            n_problems += len(errors)
-        if n_problems:
-            raise click.ClickException(f"{n_problems} problems; nothing was written")
+            problems += [PairProblem(name, error) for error in errors]
+        for problem in problems:
+            click.echo(problem.error, err=True)
+        if problems:
+            raise click.ClickException(f"{len(problems)} problems; nothing was written")
         write_label_files(raw_data, pairs)
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error

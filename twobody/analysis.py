@@ -48,7 +48,8 @@ def write_analysis(folder: Path, dataset: Dataset) -> None:
 
 def write_skipped(path: Path, problems: Sequence[PairProblem]) -> None:
     """Write the problems of the pairs that were left out: pair, file, line, reason."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    # Names of files need not be text on every system.
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["pair", "file", "line", "reason"])
         for name, error in problems:
@@ -117,7 +118,7 @@ def _two(first: float, second: float) -> str:
 
 def _describe(values: pd.Series[Any], label: Label) -> Iterator[str]:
     """Yield the paragraph of one label."""
-    present = values[values != ""] if label.kind == "text" else values.dropna()
+    present = values[values != ""] if label.kind == "text" else values.dropna() + 0.0  # -0 is 0
     yield f"{label.name} [{label.unit}] ({label.group}): {label.meaning}"
     yield f"  source     {label.source}"
     yield f"  coverage   {len(present)} of {len(values)} ({len(present) / len(values):.1%})"

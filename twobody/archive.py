@@ -2,8 +2,8 @@
 
 `MEMBERS` is the layout: every array with its dtype and shape. `Archive` opens a file, checks names,
 sizes, dtypes and shapes before anything is allocated, and reads members as plain arrays. Members
-that hold pickles are there for users of ``numpy.load(..., allow_pickle=True)``; nothing here
-decodes them.
+that hold pickles are there for users of ``numpy.load(..., allow_pickle=True)``, and in archives of
+the original project; they are decoded on request, without a pickle being run.
 
 Formats: NEP 1 (.npy), PKWARE APPNOTE.TXT (zip).
 """
@@ -11,8 +11,8 @@ Formats: NEP 1 (.npy), PKWARE APPNOTE.TXT (zip).
 from __future__ import annotations
 
 import hashlib
-import io
 import math
+import os
 import re
 import zipfile
 import zlib
@@ -20,19 +20,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twobody.errors import ParseError
-from twobody.text import PathLike, quote
+from twobody.npy import read_npy_header
+from twobody.text import PathLike, is_text, quote
+from twobody.unpickle import unpickle_array
 
 FORMAT_VERSION = 1
 
 _READ = 1 << 20  # bytes read at a time
-_MAX_HEADER = 4096  # bytes of a .npy header; ours have 128
 _MAX_DEFLATE_RATIO = 1032  # RFC 1951: a deflate stream cannot expand further
+# What a whole archive may expand to, against bombs: images, ten to one at most, are nearly all of
+# it; in a small archive headers and padding weigh more.
+_MAX_EXPANSION, _ALWAYS_ALLOWED = 100, 1 << 26  # ratio; bytes
 
 MEMBERS: dict[str, tuple[str, tuple[str | int, ...]]] = {
     "images": ("<f4", ("N", 10, "size", "size")),
@@ -156,18 +160,52 @@ class Archive:
         ParseError
             There is no such member, it holds pickles, or its data are damaged.
         """
-        member = self.members.get(name)
-        if member is None:
-            raise ParseError(self.path, None, f"a member {name!r}", "none")
-        if member.dtype.hasobject:
-            raise ParseError(self.path, None, f"plain data in {name!r}", "pickled objects")
+        member = self._plain_member(name)
         array = np.empty(member.shape, member.dtype)
         view = array.reshape(-1).view(np.uint8).data
         position = 0
         for chunk in self._data(member):
             view[position : position + len(chunk)] = chunk
             position += len(chunk)
+        if member.dtype.kind == "U" and not is_text(array):
+            raise self._error(name, "text", "characters that are none")
         return array
+
+    def read_objects(self, name: str) -> NDArray[Any]:
+        """Decode a member that holds the pickle of an array; see `twobody.unpickle`.
+
+        Raises
+        ------
+        ParseError
+            There is no such member, its data are damaged, or anything else is in the pickle than
+            plain objects in an array of the shape in the header.
+        """
+        member = self._member(name)
+        array = unpickle_array(b"".join(self._data(member)), self.path, name)
+        if array.dtype != member.dtype or array.shape != member.shape:
+            expected = f"{member.dtype.str} {list(member.shape)}, as the header says,"
+            raise self._error(name, expected, f"{array.dtype.str} {list(array.shape)}")
+        return array
+
+    def blocks(self, name: str, rows: int) -> Iterator[NDArray[Any]]:
+        """Yield a member that has rows in blocks of up to `rows` of them, as `read` would.
+
+        Raises
+        ------
+        ParseError
+            As `read`; blocks before the damage have been yielded by then.
+        """
+        member = self._plain_member(name)
+        row_shape = member.shape[1:]
+        size = rows * math.prod(row_shape) * member.dtype.itemsize
+        buffer = bytearray()
+        for chunk in self._data(member):
+            buffer += chunk
+            while len(buffer) >= size:
+                yield np.frombuffer(bytes(buffer[:size]), member.dtype).reshape(-1, *row_shape)
+                del buffer[:size]
+        if buffer:
+            yield np.frombuffer(bytes(buffer), member.dtype).reshape(-1, *row_shape)
 
     def content_digest(self) -> str:
         """Read everything; return the SHA-256 over the members in order (name, dtype, shape, data).
@@ -180,6 +218,17 @@ class Archive:
             for chunk in self._data(member):
                 digest.add(chunk)
         return digest.hexdigest()
+
+    def _plain_member(self, name: str) -> MemberInfo:
+        member = self._member(name)
+        if member.dtype.hasobject:
+            raise ParseError(self.path, None, f"plain data in {name!r}", "pickled objects")
+        return member
+
+    def _member(self, name: str) -> MemberInfo:
+        if name not in self.members:
+            raise ParseError(self.path, None, f"a member {name!r}", "none")
+        return self.members[name]
 
     def _data(self, member: MemberInfo) -> Iterator[bytes]:
         """Yield what follows the .npy header: exactly as many bytes as the directory says."""
@@ -202,8 +251,14 @@ class Archive:
         return ParseError(self.path, None, f"{expected} in member {name!r}", found)
 
     def _checked_members(self) -> Iterator[tuple[str, MemberInfo]]:
-        end = self.path.stat().st_size
+        size = self.path.stat().st_size
+        allowed = max(_MAX_EXPANSION * size, _ALWAYS_ALLOWED)
+        if (unpacked := sum(entry.file_size for entry in self._zip.infolist())) > allowed:
+            found = f"{unpacked} bytes in a file of {size}"
+            raise ParseError(self.path, None, f"at most {allowed} bytes when unpacked", found)
+        self._check_count()
         seen = set()
+        end = self._zip.start_dir
         for entry in sorted(self._zip.infolist(), key=lambda e: e.header_offset, reverse=True):
             name = entry.filename
             if re.fullmatch(r"[A-Za-z0-9_]+\.npy", name) is None or name in seen:
@@ -212,9 +267,26 @@ class Archive:
             if entry.header_offset + 30 + len(name) + entry.compress_size > end:
                 raise self._error(name, "data of its own", "data that run into what follows")
             end = entry.header_offset
+        if end != 0:
+            raise ParseError(self.path, None, "a member at the start of the file", "other data")
         for entry in self._zip.infolist():
             name = entry.filename.removesuffix(".npy")
             yield name, self._checked_member(name, entry)
+
+    def _check_count(self) -> None:
+        """Check that the file ends with a directory, and that it lists as many members as it says.
+
+        Python's reader skips members that it takes for the comment of another.
+        """
+        size_of_end = 22
+        with self.path.open("rb") as file:
+            file.seek(-size_of_end - len(self._zip.comment), os.SEEK_END)
+            record = file.read(size_of_end)
+        if not record.startswith(b"PK\5\6"):
+            raise ParseError(self.path, None, "a zip directory at the end", "other data behind it")
+        n, listed = int.from_bytes(record[10:12], "little"), len(self._zip.infolist())
+        if n != listed:
+            raise ParseError(self.path, None, f"a directory of {n} members", f"{listed}")
 
     def _checked_member(self, name: str, entry: zipfile.ZipInfo) -> MemberInfo:
         ratio = _MAX_DEFLATE_RATIO if entry.compress_type == zipfile.ZIP_DEFLATED else 1
@@ -228,7 +300,7 @@ class Archive:
             raise self._error(name, expected, f"a size of {entry.file_size}")
         try:
             with self._zip.open(entry) as file:
-                dtype, shape, header_size = _read_npy_header(file)
+                dtype, shape, header_size = read_npy_header(file)
         except (*_DAMAGE, ValueError) as error:
             raise self._error(name, "a .npy header", _damage(error)) from error
         if not dtype.hasobject:
@@ -246,19 +318,3 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
 
 def _damage(error: Exception) -> str:
     return quote(str(error)) if str(error) else type(error).__name__
-
-
-def _read_npy_header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], int]:
-    """Read dtype, shape and size of the header of a .npy member in C order."""
-    if (version := np.lib.format.read_magic(file)) != (1, 0):
-        raise ValueError(f"version {version}")
-    length_field = file.read(2)
-    length = int.from_bytes(length_field, "little")
-    if length > _MAX_HEADER:
-        raise ValueError(f"a header of {length} bytes")
-    header = io.BytesIO(length_field + file.read(length))
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(header, _MAX_HEADER)
-    plain = dtype.kind in "fiubUSO" and dtype.fields is None and dtype.subdtype is None
-    if fortran_order or not plain or dtype.byteorder == ">" or min(shape, default=0) < 0:
-        raise ValueError(f"dtype {dtype.str}, shape {list(shape)}, fortran_order {fortran_order}")
-    return dtype, shape, 10 + length

@@ -42,6 +42,10 @@ class ParseError(ValueError):
         return type(self), (self.path, self.line, self.expected, self.found)
 
 
+NO_PAIR = ""
+"""The pair name of a problem that concerns the input as a whole."""
+
+
 class PairProblem(NamedTuple):
     """What is wrong with one pair; a list of these is what a check of the whole input returns."""
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twobody.dftbplus import Geometry
-from twobody.errors import PairProblem, ParseError
+from twobody.errors import NO_PAIR, PairProblem, ParseError
 from twobody.files import InputDigest, publish, staging
 from twobody.labels import GEOMETRY_COLUMNS, LABELS, NUMERIC_LABELS, TEXT_LABELS, Label, LabelValue
 from twobody.text import decode, parse_number, quote, read_bytes
@@ -74,12 +74,8 @@ def read_label_files(
         What is wrong is left missing; its pair is among the problems.
     list of PairProblem
         Cells that are not what they have to be, pairs without a row, rows without a pair, rows that
-        come twice.
-
-    Raises
-    ------
-    ParseError
-        A file cannot be read at all, or its columns are not those of the schema.
+        come twice; under the name `NO_PAIR` files that cannot be read at all, or whose columns are
+        not those of the schema.
     """
     table = LabelTable(
         np.full((len(names), len(NUMERIC_LABELS)), np.nan),
@@ -91,12 +87,16 @@ def read_label_files(
     for file in (LABELS_FILE, BONDS_FILE):
         path = raw_data / file
         seen: dict[str, int] = {}
-        data = read_bytes(path)
-        digest.add(file, data)
-        for row in _rows(decode(data, path), path):
-            errors = _merge(row, path, seen, index, table)
-            problems += [PairProblem(row.pair_name, error) for error in errors]
-            seen.setdefault(row.pair_name, row.line)
+        try:
+            data = read_bytes(path)
+            digest.add(file, data)
+            for row in _rows(decode(data, path), path):
+                errors = _merge(row, path, seen, index, table)
+                problems += [PairProblem(row.pair_name, error) for error in errors]
+                seen.setdefault(row.pair_name, row.line)
+        except ParseError as error:
+            problems.append(PairProblem(NO_PAIR, error))
+            continue
         for name in index.keys() - seen.keys():
             problems.append(PairProblem(name, ParseError(path, None, f"a row for {name}", "none")))
     return table, problems
@@ -161,13 +161,14 @@ def _pair_name(run_dir: str) -> str:
 def _check_header(path: Path, header: Sequence[str], wanted: Sequence[Label]) -> None:
     names = {label.name for label in wanted}
     for name in (_PAIR_COLUMN, *(label.column for label in wanted)):
-        if header.count(name.lower()) != 1:
-            found = "none" if name.lower() not in header else f"{header.count(name.lower())}"
-            raise ParseError(path, 1, f"one column {name!r}", found)
+        if name.lower() not in header:
+            raise ParseError(path, 1, f"a column {name!r}", "none")
     legal = names | {_PAIR_COLUMN, _BOND_LABEL, *GEOMETRY_COLUMNS}
     for name in header:
         if name not in legal:
             raise ParseError(path, 1, "only columns of the label schema", quote(name))
+        if header.count(name) > 1:
+            raise ParseError(path, 1, f"one column {name!r}", f"{header.count(name)}")
 
 
 def _cell(text: str, label: Label, path: Path, line: int) -> LabelValue:

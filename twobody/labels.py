@@ -6,10 +6,13 @@ documentation are made from it.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twobody.dftbplus import DetailedOut, Levels
 
@@ -20,6 +23,30 @@ OCCUPIED = 0.01  # [e] a level with more than this is occupied; one that lacks n
 
 Kind = Literal["number", "count", "flag", "text"]
 LabelValue = float | str | None
+
+_Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """How a label follows from others.
+
+    Attributes
+    ----------
+    sources : tuple of str
+        Names of the labels that it follows from.
+    function : function
+        Of their values, float64 arrays of one shape; NaN is a missing value.
+    """
+
+    sources: tuple[str, ...]
+    function: Callable[..., Any]
+
+    def __call__(self, labels: Mapping[str, Any]) -> NDArray[np.float64]:
+        """Evaluate the formula; NaN where a source is missing or the formula has no value."""
+        values = [np.asarray(labels[name], np.float64) for name in self.sources]
+        result: NDArray[np.float64] = self.function(*values)
+        return result
 
 
 @dataclass(frozen=True)
@@ -35,6 +62,8 @@ class Label:
     kind : "number", "count" (a whole number, 0 or more), "flag" (0 or 1) or "text"
     group, meaning, source : str
         For people; `source` is the file of DFTB+ and what is read there.
+    formula : Formula or None
+        How it follows from labels that stand before it, if it does.
     """
 
     column: str
@@ -43,6 +72,7 @@ class Label:
     group: str
     meaning: str
     source: str
+    formula: Formula | None = None
 
     @property
     def name(self) -> str:
@@ -55,6 +85,16 @@ _CHARGES = f"{_DETAILED}: Atomic gross charges"
 _DIPOLE = f"{_DETAILED}: Dipole moment"
 _ISCC = f"{_DETAILED}: iSCC row"
 _GAP = f"{_BAND}: E_HOMO, E_LUMO"
+
+
+def _gap(homo: _Float, lumo: _Float) -> _Float:
+    result: _Float = np.maximum(lumo - homo, 0.0)
+    return result
+
+
+def _where_positive(values: _Float) -> _Float:
+    return np.where(values > 0, values, np.nan)
+
 
 LABELS: tuple[Label, ...] = (
     Label(
@@ -89,16 +129,64 @@ LABELS: tuple[Label, ...] = (
     Label(
         "E_LUMO_eV", "eV", "number", "energy", "lowest level that is not full", f"{_BAND}: levels"
     ),
-    Label("E_g_eV", "eV", "number", "energy", "HOMO-LUMO gap: max(E_LUMO - E_HOMO, 0)", _GAP),
+    Label(
+        "E_g_eV",
+        "eV",
+        "number",
+        "energy",
+        "HOMO-LUMO gap: max(E_LUMO - E_HOMO, 0)",
+        _GAP,
+        Formula(("e_homo_ev", "e_lumo_ev"), _gap),
+    ),
     Label("q_absmean", "e", "number", "charge", "mean of |q|", _CHARGES),
     Label("q_maxabs", "e", "number", "charge", "largest |q|", _CHARGES),
     Label("q_std", "e", "number", "charge", "population standard deviation of q", _CHARGES),
     Label("total_charge", "e", "number", "charge", "total charge", f"{_DETAILED}: Total charge"),
-    Label("I_eV", "eV", "number", "electronic", "ionisation energy -E_HOMO (Koopmans)", _GAP),
-    Label("A_eV", "eV", "number", "electronic", "electron affinity -E_LUMO (Koopmans)", _GAP),
-    Label("chi_eV", "eV", "number", "electronic", "electronegativity (I + A) / 2", _GAP),
-    Label("mu_eV", "eV", "number", "electronic", "chemical potential -chi", _GAP),
-    Label("eta_eV", "eV", "number", "electronic", "hardness E_g / 2", _GAP),
+    Label(
+        "I_eV",
+        "eV",
+        "number",
+        "electronic",
+        "ionisation energy -E_HOMO (Koopmans)",
+        _GAP,
+        Formula(("e_homo_ev",), np.negative),
+    ),
+    Label(
+        "A_eV",
+        "eV",
+        "number",
+        "electronic",
+        "electron affinity -E_LUMO (Koopmans)",
+        _GAP,
+        Formula(("e_lumo_ev",), np.negative),
+    ),
+    Label(
+        "chi_eV",
+        "eV",
+        "number",
+        "electronic",
+        "electronegativity (I + A) / 2",
+        _GAP,
+        Formula(("i_ev", "a_ev"), lambda i, a: (i + a) / 2),
+    ),
+    Label(
+        "mu_eV",
+        "eV",
+        "number",
+        "electronic",
+        "chemical potential -chi",
+        _GAP,
+        Formula(("chi_ev",), np.negative),
+    ),
+    Label(
+        "eta_eV",
+        "eV",
+        "number",
+        "electronic",
+        "hardness E_g / 2",
+        _GAP,
+        Formula(("e_g_ev",), lambda gap: gap / 2),
+    ),
     Label(
         "softness_eVinv",
         "1/eV",
@@ -106,6 +194,7 @@ LABELS: tuple[Label, ...] = (
         "electronic",
         "softness 1 / eta; missing where the gap is 0",
         _GAP,
+        Formula(("eta_ev",), lambda eta: 1 / _where_positive(eta)),
     ),
     Label(
         "electrophilicity_eV",
@@ -114,6 +203,7 @@ LABELS: tuple[Label, ...] = (
         "electronic",
         "electrophilicity mu^2 / (2 eta); missing where the gap is 0",
         _GAP,
+        Formula(("mu_ev", "eta_ev"), lambda mu, eta: mu**2 / (2 * _where_positive(eta))),
     ),
     Label(
         "n_levels", "1", "count", "electronic", "number of one-electron levels", f"{_BAND}: levels"
@@ -138,7 +228,17 @@ LABELS: tuple[Label, ...] = (
     Label("dipole_x_D", "D", "number", "dipole", "dipole moment, x", _DIPOLE),
     Label("dipole_y_D", "D", "number", "dipole", "dipole moment, y", _DIPOLE),
     Label("dipole_z_D", "D", "number", "dipole", "dipole moment, z", _DIPOLE),
-    Label("dipole_mag_D", "D", "number", "dipole", "norm of the dipole moment", _DIPOLE),
+    Label(
+        "dipole_mag_D",
+        "D",
+        "number",
+        "dipole",
+        "norm of the dipole moment",
+        _DIPOLE,
+        Formula(
+            ("dipole_x_d", "dipole_y_d", "dipole_z_d"), lambda x, y, z: np.sqrt(x**2 + y**2 + z**2)
+        ),
+    ),
     Label("distance_Ang", "Å", "number", "geometry", "bond length", "geo_end.xyz"),
     Label(
         "geom_opt_step",
@@ -182,6 +282,9 @@ LABELS: tuple[Label, ...] = (
 NUMERIC_LABELS: tuple[Label, ...] = tuple(label for label in LABELS if label.kind != "text")
 TEXT_LABELS: tuple[Label, ...] = tuple(label for label in LABELS if label.kind == "text")
 
+ONE_WHEN_NEUTRAL = ("q_absmean", "q_maxabs", "q_std")
+"""Labels that are one quantity for a neutral pair: its charges are q and -q, and each is |q|."""
+
 GEOMETRY_COLUMNS = (
     *("natoms", "species_1", "x1", "y1", "z1", "species_2", "x2", "y2", "z2"),
     *("pair", "pair_sorted"),
@@ -216,6 +319,10 @@ def derive_labels(
         "n_atoms": 2.0,
         "system_id_guess": pair_name,
     }
+    for label in LABELS:
+        if label.formula is not None:
+            value = float(label.formula(values))
+            values[label.name] = None if math.isnan(value) else value
     return {label.name: values[label.name] for label in LABELS}
 
 
@@ -259,34 +366,21 @@ def _level_labels(levels: Levels, capacity: float) -> dict[str, LabelValue]:
     not_full = levels.occupations < capacity - OCCUPIED
     homo = float(levels.energies[occupied].max()) if occupied.any() else None
     lumo = float(levels.energies[not_full].min()) if not_full.any() else None
-    labels: dict[str, LabelValue] = {
+    return {
         "e_homo_ev": homo,
         "e_lumo_ev": lumo,
-        "i_ev": _scaled(homo, -1),
-        "a_ev": _scaled(lumo, -1),
         "n_levels": float(len(levels.energies)),
         "max_occupancy": float(levels.occupations.max()),
         "metal_like": float((occupied & not_full).any()),
         "no_virtual_in_basis": float(not not_full.any()),
     }
-    labels |= dict.fromkeys(
-        ("e_g_ev", "chi_ev", "mu_ev", "eta_ev", "softness_evinv", "electrophilicity_ev")
-    )
-    if homo is not None and lumo is not None:
-        gap = max(lumo - homo, 0.0)
-        chi, eta = -(homo + lumo) / 2, gap / 2
-        labels |= {"e_g_ev": gap, "chi_ev": chi, "mu_ev": -chi, "eta_ev": eta}
-        if eta > 0:
-            labels |= {"softness_evinv": 1 / eta, "electrophilicity_ev": chi**2 / (2 * eta)}
-    return labels
 
 
 def _dipole_labels(detailed: DetailedOut) -> dict[str, LabelValue]:
-    names = ("dipole_x_d", "dipole_y_d", "dipole_z_d", "dipole_mag_d")
+    names = ("dipole_x_d", "dipole_y_d", "dipole_z_d")
     if detailed.dipole_moment is None:
         return dict.fromkeys(names)
-    dipole = detailed.dipole_moment * AU_TO_DEBYE
-    return dict(zip(names, (*dipole.tolist(), float(np.sqrt((dipole**2).sum()))), strict=True))
+    return dict(zip(names, (detailed.dipole_moment * AU_TO_DEBYE).tolist(), strict=True))
 
 
 def _convergence_labels(detailed: DetailedOut) -> dict[str, LabelValue]:

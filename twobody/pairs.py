@@ -28,6 +28,9 @@ DETAILED_OUT = "detailed.out"
 GEO_END_XYZ = "geo_end.xyz"
 BAND_OUT = "band.out"
 
+BOND_TOLERANCE = 1e-3
+"""How far the bond length of the geometry may be from that of the CSV file [Å]."""
+
 _BATCH = 256
 
 _T = TypeVar("_T")
@@ -105,13 +108,15 @@ def bond_length(geometry: Geometry) -> float:
     return float(np.sqrt(((geometry.positions[1] - geometry.positions[0]) ** 2).sum()))
 
 
-def find_pairs(raw_data: Path) -> list[str]:
-    """Return the names of the pair folders, sorted; hidden folders are not looked at.
+def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
+    """Return the names of the pair folders, sorted, and the folders that are no pair's.
+
+    Hidden folders are not looked at.
 
     Raises
     ------
     ParseError
-        `raw_data` is no readable folder or holds no folders.
+        `raw_data` is no readable folder or holds no pair.
     """
     try:
         names = [p.name for p in raw_data.iterdir() if p.is_dir() and not p.name.startswith(".")]
@@ -121,7 +126,19 @@ def find_pairs(raw_data: Path) -> list[str]:
         ) from error
     if not names:
         raise ParseError(raw_data, None, "folders named after pairs (A_B)", "none")
-    return sorted(names)
+    pairs = sorted(name for name in names if is_pair_name(name))
+    expected = "a folder named after two elements (A_B)"
+    problems = [
+        PairProblem(name, ParseError(raw_data / name, None, expected, repr(name)))
+        for name in sorted(set(names).difference(pairs))
+    ]
+    return pairs, problems
+
+
+def is_pair_name(name: str) -> bool:
+    """Tell whether `name` is the symbols of two elements, joined by an underscore."""
+    elements = name.split("_")
+    return len(elements) == 2 and set(elements) <= ATOMIC_NUMBERS.keys()
 
 
 def read_pairs(
@@ -154,16 +171,13 @@ def read_pairs(
 def read_pair(
     folder: Path, digest: InputDigest, *, allow_unconverged: bool = False
 ) -> tuple[Pair | None, list[ParseError]]:
-    """Read and check one pair folder; return the pair, or everything that is wrong with it.
+    """Read and check the folder of a pair; return the pair, or everything that is wrong with it.
 
     Wrong is, beside what the readers refuse: not two atoms, elements that are not the folder's,
     populations that differ between the files, no Mulliken analysis or dipole moment, SCC that did
     not converge.
     """
     elements = tuple(folder.name.split("_"))
-    if len(elements) != 2 or not set(elements) <= ATOMIC_NUMBERS.keys():
-        expected = "a folder named after two elements (A_B)"
-        return None, [ParseError(folder, None, expected, repr(folder.name))]
     errors: list[ParseError] = []
 
     def checked(file: str, read: Callable[[str, Path], _T]) -> _T | None:

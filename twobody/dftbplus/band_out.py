@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twobody.errors import ParseError
 from twobody.text import PathLike, parse_integer, parse_number, quote, read_text, split_lines
 
-_BLOCK = re.compile(r"\s*KPT\s+([0-9]+)\s+SPIN\s+([0-9]+)\s+KWEIGHT\s+(\S+)")
+_BLOCK = re.compile(r"\s*KPT\s+([0-9]{1,18})\s+SPIN\s+([0-9]{1,18})\s+KWEIGHT\s+(\S+)")
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from twobody.errors import ParseError
 from twobody.text import PathLike, parse_integer, parse_number, quote, read_text, split_lines
 
 _GLUED = re.compile(r"(?:[+-]?[0-9]*\.[0-9]{8}){2,}")  # F16.8 fields that fill their width
+_SYMBOL = re.compile(r"[A-Za-z][^.*]*")  # points and asterisks are of a number glued to it
 _WHOLE = re.compile(r".*\.[0-9]{8}")
 
 
@@ -85,7 +86,7 @@ def _frame(lines: list[str], start: int, stop: int, path: PathLike | None) -> Ge
     for i in range(start, stop):
         symbol, *tokens = lines[i].split() or [""]
         fields = [f for t in tokens for f in _unglue(t)]
-        if not symbol[:1].isalpha() or len(fields) not in (3, 4, 6, 7):
+        if _SYMBOL.fullmatch(symbol) is None or len(fields) not in (3, 4, 6, 7):
             raise ParseError(path, i + 1, "a symbol and 3, 4, 6 or 7 numbers", quote(lines[i]))
         if values and len(fields) != len(values[0]):
             expected = f"{len(values[0])} numbers, as in the row above"

@@ -1,0 +1,53 @@
+"""What many tests need: the archive of all shipped pairs, and a small raw_data to damage."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import build_dataset
+from twobody.label_files import BONDS_FILE, LABELS_FILE
+
+ROOT = Path(__file__).resolve().parents[1]
+RAW_DATA = ROOT / "raw_data"
+
+SMALL = (  # sorted, as Python sorts strings
+    "Al_N",  # a gap, and a negative orbital population
+    "H_H",  # homonuclear
+    "H_He",  # metal-like: three electrons
+    "H_Li",  # a gap, and a dipole moment
+    "He_He",  # no virtual level
+    "N_Na",  # names that look like missing values
+)
+
+
+def below(folder: Path, message: object) -> str:
+    """Return a message with its paths relative to `folder`, with slashes on every system."""
+    text = str(message).replace(f"{folder}{os.sep}", "")
+    return text if os.sep == "/" else text.replace(os.sep, "/")
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the archive of all shipped pairs once; its analysis/ lies beside it."""
+    output = tmp_path_factory.mktemp("full") / "dataset_combined.npz"
+    result = CliRunner().invoke(build_dataset.main, [str(RAW_DATA), str(output)])
+    assert result.exit_code == 0, result.output
+    return output
+
+
+@pytest.fixture
+def small_raw_data(tmp_path: Path) -> Path:
+    """Copy the pairs `SMALL` and their rows of the CSV files: a raw_data that may be damaged."""
+    raw_data = tmp_path / "raw_data"
+    for name in SMALL:
+        shutil.copytree(RAW_DATA / name, raw_data / name)
+    for file in (LABELS_FILE, BONDS_FILE):
+        header, *rows = (RAW_DATA / file).read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [row for row in rows if row.split(",")[0] in SMALL]
+        (raw_data / file).write_text("".join([header, *kept]), encoding="utf-8", newline="\n")
+    return raw_data

@@ -1,0 +1,47 @@
+"""Aligned tables of text, for terminals."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+WIDTH = 100  # columns that everything printed fits
+
+
+def aligned(rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
+    """Return the lines of a table.
+
+    Parameters
+    ----------
+    rows : iterable of sequences of str
+        Of one length.
+    left : int
+        How many columns, from the first, are flush left; the others are flush right.
+    """
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if k < left else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def wrapped(words: Iterable[str], indent: str = "") -> str:
+    """Return words, separated by commas, on lines that begin with `indent`."""
+    # Names hold no blanks; textwrap must not break them elsewhere.
+    return textwrap.fill(
+        ", ".join(words),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def number(value: float | None) -> str:
+    """Return a number with five digits; a dash where it is missing."""
+    return "-" if value is None else f"{value + 0.0:.5g}"  # + 0.0: no -0

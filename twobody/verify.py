@@ -1,0 +1,139 @@
+"""Whether an archive is right: its layout, its numbers, its images, and what it holds twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twobody import images
+from twobody.archive import FORMAT_VERSION, Archive
+from twobody.archive_reader import layout_faults, read_columns
+from twobody.columns import Columns, RenderedImages
+from twobody.copies import analysis, as_dataset, dicts
+from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
+from twobody.laws import IMAGE_LAWS, LAWS, SUSPICIONS, Finding, channel_amplitudes
+from twobody.overview import read_provenance
+from twobody.pairs import METADATA_NAMES
+
+BASIS_TOLERANCE = 1e-6  # of values up to 2: machines differ in the last bits of exp and cos
+_BLOCK = 64  # pairs whose images are in memory at a time: 2.6 MB
+
+
+class Check(NamedTuple):
+    """One law, and what breaks it; the findings of a warning are legal, but suspect."""
+
+    law: str
+    meaning: str
+    warning: bool
+    findings: list[Finding]
+
+
+def check(law: Any, findings: Iterable[Finding], *, warning: bool = False) -> Check:
+    """Gather the findings of a law under its name and the first line of its docstring."""
+    meaning = law.__doc__.splitlines()[0]
+    return Check(law.__name__.replace("_", " "), meaning, warning, list(findings))
+
+
+def verify(path: Path) -> list[Check]:
+    """Check every law that the archive at `path` has to keep.
+
+    Laws on what archives of the original project do not hold are left out for these. Where the
+    layout is wrong nothing else is looked at.
+
+    Raises
+    ------
+    ParseError
+        The file is damaged, hostile, or no archive of a dataset.
+    """
+    with Archive(path) as archive:
+        checks = [check(layout, layout(archive))]
+        if checks[0].findings:
+            return checks
+        columns = read_columns(path)
+        if isinstance(columns.images, RenderedImages):
+            checks += [check(schema, schema(columns))]
+            if checks[-1].findings:
+                return checks
+        checks += [check(law, law(columns)) for law in LAWS]
+        checks += [check(pixels, pixels(archive, columns))]
+        if isinstance(columns.images, RenderedImages):
+            amplitudes = channel_amplitudes(columns.images)
+            checks += [check(law, law(columns, amplitudes)) for law in IMAGE_LAWS]
+            dataset = as_dataset(columns, columns.images.amplitudes)
+            checks += [
+                check(basis, basis(columns.images.basis)),
+                check(dicts, dicts(archive, dataset)),
+                check(analysis, analysis(path.parent / "analysis", dataset)),
+            ]
+    return checks + [check(law, law(columns), warning=True) for law in SUSPICIONS]
+
+
+def layout(archive: Archive) -> Iterator[Finding]:
+    """Members, dtypes and shapes are those of the format."""
+    yield from (Finding(None, fault.reason) for fault in layout_faults(archive, {}))
+
+
+def schema(columns: Columns) -> Iterator[Finding]:
+    """Labels, metadata, channels and provenance are those that this version knows."""
+    known = {
+        "label_names": [label.name for label in NUMERIC_LABELS],
+        "label_units": [label.unit for label in NUMERIC_LABELS],
+        "text_label_names": [label.name for label in TEXT_LABELS],
+        "metadata_names": list(METADATA_NAMES),
+        "channels": list(images.CHANNEL_NAMES),
+    }
+    for name, expected in known.items():
+        if (found := getattr(columns, name).tolist()) != expected:
+            odd = sorted(set(found).symmetric_difference(expected)) or ["their order"]
+            yield Finding(None, f"{name} differ in {', '.join(odd)}")
+    provenance = read_provenance(columns) or {}
+    stated = {"format_version": FORMAT_VERSION, "encoding": images.ENCODING}
+    for name, value in stated.items():
+        if provenance.get(name) != value:
+            yield Finding(None, f"provenance {name} is {provenance.get(name)!r}, not {value!r}")
+    pairs = provenance.get("pairs")
+    kept = pairs.get("kept") if isinstance(pairs, dict) else None
+    if kept != len(columns.pair_names):
+        yield Finding(None, f"provenance speaks of {kept!r} pairs, not {len(columns.pair_names)}")
+
+
+def basis(found: images.Image) -> Iterator[Finding]:
+    """The basis images are those of the formulas."""
+    expected = images.basis_images(found.shape[1], found.shape[2])
+    for channel, distance in zip(images.CHANNEL_NAMES, np.abs(found - expected), strict=True):
+        if not distance.max() <= BASIS_TOLERANCE:
+            yield Finding(None, f"{channel} is up to {distance.max():.3g} away from its formula")
+
+
+def pixels(archive: Archive, columns: Columns) -> Iterator[Finding]:
+    """Images are finite, not negative where they cannot be, and amplitudes x basis bit for bit."""
+    bounded = [k for k, channel in enumerate(images.CHANNELS) if channel.non_negative]
+    for start, block in _stored_images(archive, columns):
+        expected = columns.images[start : start + len(block)]
+        broken = {
+            "is not finite": ~np.isfinite(block).all((2, 3)),
+            "is negative": (block < 0).any((2, 3)) & np.isin(np.arange(block.shape[1]), bounded),
+            "is not amplitudes x basis": (block.view(np.uint32) != expected.view(np.uint32)).any(
+                (2, 3)
+            ),
+        }
+        for message, wrong in broken.items():
+            for i, k in np.argwhere(wrong):
+                name = str(columns.pair_names[start + i])
+                yield Finding(name, f"{images.CHANNEL_NAMES[k]} {message}")
+
+
+def _stored_images(archive: Archive, columns: Columns) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield the images as the file has them, a block at a time, each with its first row."""
+    start = 0
+    if isinstance(columns.images, RenderedImages):
+        for block in archive.blocks("images", _BLOCK):
+            yield start, block
+            start += len(block)
+    else:
+        for start in range(0, len(columns.images), _BLOCK):
+            yield start, columns.images[start : start + _BLOCK]
