@@ -55,7 +55,7 @@ def write_analysis(folder: Path, dataset: Dataset) -> None:
 def _write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
     """Write columns as a CSV file: numbers as ``repr`` has them, nothing where they are missing.
 
-    Without pandas, whose import and writing would take a third of the whole build.
+    Without pandas, whose import and writing would take a fifth of the whole build.
     """
     n = len(columns["pair_name"])
     with path.open("w", encoding="utf-8", newline="") as file:
