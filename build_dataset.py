@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -18,6 +17,7 @@ from twobody import ParseError, __version__, images
 from twobody.analysis import ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
 from twobody.archive import FORMAT_VERSION, Archive
 from twobody.archive_writer import Dataset, pair_files, write_archive
+from twobody.cores import n_cores
 from twobody.errors import NO_PAIR, PairProblem
 from twobody.files import InputDigest, publish, staging
 from twobody.label_files import BONDS_FILE, LabelTable, read_label_files
@@ -93,13 +93,13 @@ def main(
 
 def check_targets(archive: Path, per_pair_files: Path | None) -> None:
     """Refuse, before anything is read, places that the output cannot take."""
-    analysis = archive.parent / ANALYSIS
     if archive.is_dir():
         raise ParseError(archive, None, "a file, or nothing", "a folder")
-    if analysis.exists() and not analysis.is_dir():
-        raise ParseError(analysis, None, "a folder, or nothing", "a file")
-    if per_pair_files is not None and per_pair_files.resolve() == archive.parent.resolve():
-        raise ParseError(per_pair_files, None, "a folder for pair files alone", "the archive's")
+    for folder in (archive.parent, archive.parent / ANALYSIS):
+        if folder.exists() and not folder.is_dir():
+            raise ParseError(folder, None, "a folder, or nothing", "a file")
+        if per_pair_files is not None and per_pair_files.resolve() == folder.resolve():
+            raise ParseError(per_pair_files, None, "a folder for pair files alone", "the output's")
 
 
 def parse(raw_data: Path, *, allow_unconverged: bool) -> Sources:
@@ -215,12 +215,6 @@ def summarise(
     if sources.problems:
         click.echo(f"  skipped   {sources.found - kept} pairs, listed in {SKIPPED_CSV}")
     click.echo(f"done in {seconds:.1f} s")
-
-
-def n_cores() -> int:
-    """Return how many cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 if __name__ == "__main__":
