@@ -16,7 +16,7 @@ from twobody.columns import Columns
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import ParseError
 from twobody.labels import NUMERIC_LABELS, ONE_WHEN_NEUTRAL
-from twobody.tables import aligned, number, wrapped
+from twobody.tables import aligned, number, plain, wrapped
 from twobody.text import quote
 
 _STATISTICS: dict[str, Callable[[NDArray[np.float64]], np.float64]] = {
@@ -111,16 +111,19 @@ def describe_labels(columns: Columns) -> list[dict[str, Any]]:
                 "name": name,
                 "unit": unit,
                 "count": len(present),
-                **{
-                    key: float(f(present)) if len(present) else None
-                    for key, f in _STATISTICS.items()
-                },
+                **_statistics(present),
                 "constant": bool(len(present) > 1 and (present == present[0]).all()),
                 "follows_from": list(formula.sources) if formula else [],
                 "same_as": _same_as(name, values),
             }
         )
     return labels
+
+
+def _statistics(present: NDArray[np.float64]) -> dict[str, float | str | None]:
+    if not len(present):
+        return dict.fromkeys(_STATISTICS)
+    return {key: plain(f(present)) for key, f in _STATISTICS.items()}
 
 
 def _same_as(name: str, values: Mapping[str, NDArray[np.float64]]) -> str | None:
@@ -154,18 +157,17 @@ def format_overview(content: dict[str, Any]) -> Iterator[str]:
     elements, missing = content["elements"], content["missing_pairs"]
     full = math.comb(len(elements) + 1, 2)
     yield f"elements: {len(elements)}"
-    yield wrapped(elements, "  ")
+    yield from wrapped(elements, "  ")
     yield f"pairs: {content['pairs']}; missing from the {full} of these elements: {len(missing)}"
     if missing:
-        yield wrapped(missing, "  ")
+        yield from wrapped(missing, "  ")
 
 
 def _format_provenance(provenance: dict[str, Any] | None) -> Iterator[str]:
     if provenance is None:
         yield "  made by   unknown: it has no provenance"
         return
-    units = provenance.get("units")  # the table of labels says them
-    rows = [(key, json.dumps(value)) for key, value in provenance.items() if value is not units]
+    rows = [(key, json.dumps(value)) for key, value in provenance.items() if key != "units"]
     yield from (f"  {line}" for line in aligned(rows, left=2))
 
 
