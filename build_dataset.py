@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from twobody import ParseError, __version__, images
 from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
 from twobody.archive import ARCHIVE, FORMAT_VERSION, Archive
 from twobody.archive_writer import Dataset, pair_files, write_archive
+from twobody.cores import n_cores
 from twobody.errors import NO_PAIR, PairProblem
 from twobody.files import InputDigest, publish, sha256, staging
 from twobody.label_files import BONDS_FILE, LabelTable, read_label_files
@@ -45,6 +46,13 @@ class Sources(NamedTuple):
     def can_skip(self) -> bool:
         """Whether leaving the bad pairs out is enough, and leaves any."""
         return NO_PAIR not in self.bad and not self.bad.issuperset(self.pairs.names.tolist())
+
+
+class Digests(NamedTuple):
+    """SHA-256 of what an archive holds, which compression does not change, and of its file."""
+
+    content: str
+    file: str
 
 
 @click.command(context_settings={"show_default": True})
@@ -91,12 +99,12 @@ def main(
             refuse(sources)
         dataset = merge(sources)
         with pair_files(per_pair_files, dataset) if per_pair_files else nullcontext():
-            digest = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
+            digests = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
         if release is not None:
             click.echo(write_release(release, archive, SOURCE))
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    summarise(archive, dataset, sources, digest, time.perf_counter() - start)
+    summarise(archive, dataset, sources, digests, time.perf_counter() - start)
 
 
 def check_targets(archive: Path, per_pair_files: Path | None, release: Path | None) -> None:
@@ -157,8 +165,10 @@ def refuse(sources: Sources) -> None:
 
 def merge(sources: Sources) -> Dataset:
     """Put pairs and labels together, without the pairs that have problems."""
-    keep = ~np.isin(sources.pairs.names, sorted(sources.bad))
-    pairs, labels = sources.pairs.take(keep), sources.labels.take(keep)
+    pairs, labels = sources.pairs, sources.labels
+    if sources.bad:
+        keep = ~np.isin(pairs.names, sorted(sources.bad))
+        pairs, labels = pairs.take(keep), labels.take(keep)
     provenance: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "package_version": __version__,
@@ -177,8 +187,8 @@ def merge(sources: Sources) -> Dataset:
 
 def write(
     dataset: Dataset, problems: Sequence[PairProblem], archive: Path, *, store: bool, jobs: int
-) -> str:
-    """Write archive and analysis to a staging folder, check, move into place; return the digest."""
+) -> Digests:
+    """Write archive and analysis to a staging folder, read back, move into place."""
     folder = archive.parent
     analysis = folder / ANALYSIS
     folder.mkdir(parents=True, exist_ok=True)
@@ -188,10 +198,12 @@ def write(
     ):
         with (staged / ARCHIVE).open("wb") as file:
             digest = write_archive(file, dataset, store=store, jobs=jobs, progress=bar.update)
-        with Archive(staged / ARCHIVE) as written:
-            if written.content_digest() != digest:
+        with ThreadPoolExecutor() as threads:  # they inflate and hash, and leave Python to this one
+            read_back = threads.submit(content_digest, staged / ARCHIVE)
+            file_digest = threads.submit(sha256, staged / ARCHIVE)
+            write_analysis(staged, dataset)
+            if read_back.result() != digest:
                 raise ParseError(archive, None, f"the content written, {digest}", "another")
-        write_analysis(staged, dataset)
         if problems:
             write_skipped(staged / SKIPPED_CSV, problems)
         analysis.mkdir(exist_ok=True)
@@ -200,11 +212,17 @@ def write(
         publish([*moves, (staged / ARCHIVE, archive)], folder)
         if not problems:
             (analysis / SKIPPED_CSV).unlink(missing_ok=True)
-    return digest
+    return Digests(digest, file_digest.result())
+
+
+def content_digest(path: Path) -> str:
+    """Read an archive whole and return the digest of its content."""
+    with Archive(path) as archive:
+        return archive.content_digest()
 
 
 def summarise(
-    archive: Path, dataset: Dataset, sources: Sources, digest: str, seconds: float
+    archive: Path, dataset: Dataset, sources: Sources, digests: Digests, seconds: float
 ) -> None:
     """Say what was made of what."""
     kept = len(dataset.pairs.names)
@@ -217,18 +235,12 @@ def summarise(
         f"  images    {kept} x {len(images.CHANNELS)} x {images.SIZE} x {images.SIZE} float32"
     )
     click.echo(f"  size      {archive.stat().st_size / 1e6:.1f} MB")
-    click.echo(f"  SHA-256   {sha256(archive)}")
-    click.echo(f"  content   {digest}")
+    click.echo(f"  SHA-256   {digests.file}")
+    click.echo(f"  content   {digests.content}")
     click.echo(f"{archive.parent / ANALYSIS}")
     if sources.problems:
         click.echo(f"  skipped   {sources.found - kept} pairs, listed in {SKIPPED_CSV}")
     click.echo(f"done in {seconds:.1f} s")
-
-
-def n_cores() -> int:
-    """Return how many cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

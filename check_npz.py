@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from twobody import ParseError, __version__
 from twobody.against import check_against
@@ -67,33 +68,19 @@ def main(
     check_usage([mode for mode, asked in modes.items() if asked], pair, label, as_json=as_json)
     fine = True
     try:
-        if laws or against is not None:
-            checks = verify(file)
-            if against is not None and not is_broken(checks):
-                checks += check_against(read_columns(file), against)
-            fine = not is_broken(checks)
-            show(checks_as_dicts(checks), format_checks(checks), as_json=as_json)
-        elif other is not None:
-            comparison = compare(read_columns(file), read_columns(other))
-            fine = comparison["equal"]
-            show(comparison, format_comparison(comparison), as_json=as_json)
-        elif draw is not None:
-            columns = read_columns(file)
-            row = None if pair is None else find_pair(columns, pair)
-            name = label or DRAWN_LABEL
-            save_figure(
-                map_figure(columns, name) if row is None else pair_figure(columns, row), draw
-            )
-        elif report is not None:
-            write_report(report, file)
-        elif pair is not None:
-            columns = read_columns(file)
-            content = describe_pair(columns, find_pair(columns, pair))
-            show(content, format_pair(content), as_json=as_json)
-        else:
-            with Archive(file) as archive:
-                content = overview(archive, read_columns(file))
-            show(content, format_overview(content), as_json=as_json)
+        with np.errstate(all="ignore"):  # what is not finite is a finding, not NumPy's business
+            if laws or against is not None:
+                fine = show_checks(file, against, as_json=as_json)
+            elif other is not None:
+                fine = show_comparison(file, other, as_json=as_json)
+            elif draw is not None:
+                draw_picture(file, draw, pair, label or DRAWN_LABEL)
+            elif report is not None:
+                write_report(report, file)
+            elif pair is not None:
+                show_pair(file, pair, as_json=as_json)
+            else:
+                show_overview(file, as_json=as_json)
     except (ParseError, OSError) as error:
         raise CannotRead(str(error)) from error
     if not fine:
@@ -108,6 +95,45 @@ def check_usage(modes: list[str], pair: str | None, label: str | None, *, as_jso
         raise click.UsageError("--label goes with --draw, and without --pair.")
     if as_json and modes in (["--draw"], ["--report"]):
         raise click.UsageError(f"{modes[0]} prints nothing that could be JSON.")
+
+
+def show_checks(file: Path, against: Path | None, *, as_json: bool) -> bool:
+    """Check the laws, then the raw files; return whether all are kept."""
+    checks = verify(file)
+    if against is not None and not is_broken(checks):
+        checks += check_against(read_columns(file), against)
+    show(checks_as_dicts(checks), format_checks(checks), as_json=as_json)
+    return not is_broken(checks)
+
+
+def show_comparison(file: Path, other: Path, *, as_json: bool) -> bool:
+    """Compare two archives; return whether they are equal."""
+    content = compare(read_columns(file), read_columns(other))
+    show(content, format_comparison(content), as_json=as_json)
+    return bool(content["equal"])
+
+
+def draw_picture(file: Path, path: Path, pair: str | None, label: str) -> None:
+    """Draw the channels of a pair, or without one the map of a label."""
+    columns = read_columns(file)
+    if pair is None:
+        save_figure(map_figure(columns, label), path)
+    else:
+        save_figure(pair_figure(columns, find_pair(columns, pair)), path)
+
+
+def show_pair(file: Path, pair: str, *, as_json: bool) -> None:
+    """Describe one pair."""
+    columns = read_columns(file)
+    content = describe_pair(columns, find_pair(columns, pair))
+    show(content, format_pair(content), as_json=as_json)
+
+
+def show_overview(file: Path, *, as_json: bool) -> None:
+    """Describe the archive."""
+    with Archive(file) as archive:
+        content = overview(archive, read_columns(file))
+    show(content, format_overview(content), as_json=as_json)
 
 
 def show(content: Any, lines: Iterable[str], *, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from twobody import ParseError
 from twobody.analysis import (
     geometry_frame,
+    label_columns,
     label_frame,
     summary,
     write_analysis,
@@ -163,7 +164,7 @@ def test_the_summary_describes_every_label(folder):
 
 def test_the_statistics_of_a_number_are_over_the_pairs_that_have_it(dataset):
     values = [1.0, 2.0, 3.0, 10.0, np.nan, np.nan]
-    text = summary(label_frame(with_label(dataset, "e_g_ev", values)))
+    text = summary(label_columns(with_label(dataset, "e_g_ev", values)))
     assert paragraph(text, "e_g_ev")[2:] == [
         "  coverage   4 of 6 (66.7%)",
         "  mean, std  4, 3.53553",  # squares 9 + 4 + 1 + 36 = 50; sqrt(50 / 4)
@@ -174,7 +175,7 @@ def test_the_statistics_of_a_number_are_over_the_pairs_that_have_it(dataset):
 
 def test_the_distribution_of_a_flag_counts_its_values(dataset):
     values = [1.0, 1.0, 1.0, 0.0, np.nan, np.nan]
-    text = summary(label_frame(with_label(dataset, "metal_like", values)))
+    text = summary(label_columns(with_label(dataset, "metal_like", values)))
     assert paragraph(text, "metal_like")[2:] == [
         "  coverage   4 of 6 (66.7%)",
         "  1.0        3 (75.0%)",
@@ -184,7 +185,7 @@ def test_the_distribution_of_a_flag_counts_its_values(dataset):
 
 def test_the_distribution_of_a_text_counts_the_most_frequent_values(dataset):
     texts = np.array([["N"], ["Na"], ["N"], ["None"], [""], ["N"]], dtype=object)
-    text = summary(label_frame(replace(dataset, text_values=texts)))
+    text = summary(label_columns(replace(dataset, text_values=texts)))
     assert paragraph(text, "system_id_guess")[2:] == [
         "  coverage   5 of 6 (83.3%)",
         "  N          3 (60.0%)",
@@ -194,7 +195,7 @@ def test_the_distribution_of_a_text_counts_the_most_frequent_values(dataset):
 
 
 def test_a_label_that_no_pair_has_is_called_empty(dataset):
-    text = summary(label_frame(with_label(dataset, "softness_evinv", [np.nan] * 6)))
+    text = summary(label_columns(with_label(dataset, "softness_evinv", [np.nan] * 6)))
     assert paragraph(text, "softness_evinv")[2:] == [
         "  coverage   0 of 6 (0.0%)",
         "  note       EMPTY: no pair has this label",
@@ -202,13 +203,13 @@ def test_a_label_that_no_pair_has_is_called_empty(dataset):
 
 
 def test_a_label_that_is_the_same_for_all_pairs_is_called_constant(dataset):
-    text = summary(label_frame(with_label(dataset, "total_charge", [0.5] * 6)))
+    text = summary(label_columns(with_label(dataset, "total_charge", [0.5] * 6)))
     note = "  note       CONSTANT: every pair that has this label has 0.5"
     assert paragraph(text, "total_charge")[-1] == note
 
 
 def test_zeros_of_both_signs_are_one_constant_zero(dataset):
-    text = summary(label_frame(with_label(dataset, "dipole_y_d", [-0.0, 0.0] * 3)))
+    text = summary(label_columns(with_label(dataset, "dipole_y_d", [-0.0, 0.0] * 3)))
     assert paragraph(text, "dipole_y_d")[3:] == [
         "  mean, std  0, 0",
         "  min, max   0, 0",

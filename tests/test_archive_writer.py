@@ -176,8 +176,8 @@ def test_the_content_digest_is_the_same_stored_and_at_any_compression(
     dataset, tmp_path, monkeypatch
 ):
     digests = set()
-    for store, level in ((False, 6), (False, 1), (False, 9), (True, 6)):
-        monkeypatch.setattr("twobody.zipstream._LEVEL", level)
+    for store, level in ((False, 1), (False, 2), (False, 3), (True, 1)):
+        monkeypatch.setattr("twobody.deflate._LEVEL", level)
         path = tmp_path / f"{store}_{level}.npz"
         with path.open("wb") as file:
             digests.add(write_archive(file, dataset, store=store))

@@ -138,7 +138,33 @@ def test_control_characters_from_the_file_do_not_reach_the_terminal(built, tmp_p
         assert "\x1b" not in run(*arguments).output
 
 
-# Files that are damaged, hostile or foreign: each is made from a good one by a function of its path.
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e308])
+@pytest.mark.parametrize("write", [archives.write, archives.write_original])
+def test_values_that_are_no_numbers_are_violations_and_break_nothing(built, tmp_path, value, write):
+    members = archives.members(built)
+    for name in ("label_values", "image_amplitudes", "metadata_values", "geometries", "images"):
+        with np.errstate(over="ignore"):
+            members[name][:] = value
+    members["labels"], members["metadata"] = members["labels"][::-1], members["metadata"][::-1]
+    path = write(tmp_path / "numbers.npz", members)
+    assert run(path, "--verify").exit_code == 1
+    assert run(path, "--compare", built).exit_code == 1
+    for arguments in ([], ["--pair", "0"], ["--verify"], ["--compare", built]):
+        result = run(path, *arguments, "--json")
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        json.loads(result.stdout, parse_constant=pytest.fail)
+    assert run(path, "--draw", tmp_path / "out.png", "--pair", "0").exit_code == 0
+
+
+def test_an_archive_of_the_original_project_may_lack_labels_and_metadata(built, tmp_path):
+    members = archives.members(built)
+    names = ("images", "geometries", "elements", "pair_names")
+    path = archives.write(tmp_path / "bare.npz", {name: members[name] for name in names})
+    for arguments in ([], ["--verify"], ["--pair", "H_Li"]):
+        assert run(path, *arguments).exit_code == 0
+
+
+# Files that are damaged, hostile or foreign, each made from a good one by a function of its path.
 
 
 def cut(path, share):
@@ -185,14 +211,14 @@ def doubled(path):
 def bomb(path):
     """Make a file of 300 kB that claims to be, and is, 270 MB of zeros when unpacked."""
     n = 1 << 16
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        with file.open("images.npy", "w", force_zip64=True) as member:
-            member.write(npy_header("<f4", (n // 10, 10, 32, 32)))
-            left = 4 * (n // 10) * 10 * 1024
-            while left:
-                chunk = bytes(min(left, 1 << 24))
-                member.write(chunk)
-                left -= len(chunk)
+    zeros = bytes(1 << 12)  # the pixels of a channel
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file,
+        file.open("images.npy", "w", force_zip64=True) as member,
+    ):
+        member.write(npy_header("<f4", (n // 10, 10, 32, 32)))
+        for _ in range(n // 10):
+            member.write(10 * zeros)
 
 
 class Command:
@@ -247,6 +273,9 @@ BAD = {
     "a deflate bomb": bomb,
     "an element that is none": replaced("elements", npy(np.full((6, 2), "Xx"))),
     "a pair that comes twice": replaced("pair_names", npy(np.full(6, "H_H"))),
+    "no pairs": lambda path: archives.write_original(
+        path, {name: values[:0] for name, values in archives.members(path).items() if values.ndim}
+    ),
     "text that is none": replaced(
         "pair_names", npy_header("<U5", (6,)) + struct.pack("<I", 0x110000) * 30
     ),

@@ -52,4 +52,4 @@ def test_the_tutorial_trains_a_model_that_is_better_than_a_constant(clone):
     assert result.returncode == 0, result.stderr
     error, constant = re.findall(r"([0-9.]+) eV", result.stdout.splitlines()[-1])
     assert 0 < float(error) < 0.7 * float(constant)
-    assert (clone / "tutorial" / "fermi_level.png").read_bytes().startswith(b"\x89PNG")
+    assert (clone / "tutorial" / "homo.png").read_bytes().startswith(b"\x89PNG")

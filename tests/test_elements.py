@@ -16,7 +16,7 @@ def test_there_are_118_elements_and_each_symbol_gives_its_number():
 
 def test_periods_begin_after_the_noble_gases():
     noble = ("He", "Ne", "Ar", "Kr", "Xe", "Rn")
-    assert PERIOD_STARTS == (1, *(ATOMIC_NUMBERS[symbol] + 1 for symbol in noble))
+    assert [*PERIOD_STARTS] == [1, *(ATOMIC_NUMBERS[symbol] + 1 for symbol in noble)]
 
 
 def test_covalent_radii_are_those_of_cordero_for_the_elements_1_to_96():

@@ -50,4 +50,7 @@ def test_there_is_one_row_for_every_label():
 
 
 def test_bars_in_formulas_do_not_split_cells():
-    assert "| `q_absmean` | e | mean of \\|q\\| | detailed.out: Atomic gross charges |" in label_table()
+    assert (
+        "| `q_absmean` | e | mean of \\|q\\| | detailed.out: Atomic gross charges |"
+        in label_table()
+    )

@@ -1,4 +1,4 @@
-"""A release is a folder that is whole, says what it holds, and trains with PyTorch and NumPy alone."""
+"""A release is whole, says what it holds, and trains with PyTorch and NumPy alone."""
 
 import csv
 import json
@@ -44,7 +44,8 @@ SCRIPTS = {path.stem for path in ROOT.glob("*.py")} - {
 }
 OTHERS = {"pandas", "click", "matplotlib", "plotly", "isal", "hsd", "distributed"}
 ONLY_FROM_HERE = """
-loaded = [module for name, module in sys.modules.items() if name.startswith(("twobody", "pytorch_"))]
+ours = ("twobody", "pytorch_")
+loaded = [module for name, module in sys.modules.items() if name.startswith(ours)]
 here = Path.cwd()
 assert len(loaded) > 5
 assert all(here in Path(module.__file__).resolve().parents for module in loaded), loaded
@@ -125,7 +126,9 @@ def test_a_release_holds_the_loaders_and_only_what_they_import(release):
     sources = {path.relative_to(release).as_posix() for path in release.rglob("*.py")}
     assert {"pytorch_dataset.py", "pytorch_geometric_dataset.py"} < sources
     assert {"twobody/__init__.py", "twobody/archive_reader.py", "twobody/images.py"} < sources
-    assert sources & {"twobody/archive_writer.py", "twobody/release.py", "build_dataset.py"} == set()
+    assert (
+        sources & {"twobody/archive_writer.py", "twobody/release.py", "build_dataset.py"} == set()
+    )
 
 
 def test_one_step_trains_where_only_torch_and_numpy_are(release):
@@ -215,7 +218,9 @@ def test_mlcroissant_validates_the_metadata_and_loads_the_record_sets(release):
 
 def test_the_metadata_name_every_column_with_its_unit_and_every_sum(release):
     metadata = json.loads((release / "croissant.json").read_text(encoding="utf-8"))
-    for record_set, name in zip(metadata["recordSet"], ("all_labels", "geometry_data"), strict=True):
+    for record_set, name in zip(
+        metadata["recordSet"], ("all_labels", "geometry_data"), strict=True
+    ):
         with (release / "analysis" / f"{name}.csv").open(encoding="utf-8") as file:
             header = next(csv.reader(file))
         assert [field["name"] for field in record_set["field"]] == header

@@ -87,7 +87,7 @@ def test_text_from_the_file_cannot_end_the_script_element():
 
 def test_the_page_is_one_file_that_loads_nothing(page):
     text = page.read_text(encoding="utf-8")
-    head, data, plotly, script = text.split("<script", 3)
+    head, data, _plotly, script = text.split("<script", 3)
     assert "default-src 'none'" in head
     for part in (head, data.split(">", 1)[0], script):
         assert "src=" not in part

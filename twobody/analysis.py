@@ -6,10 +6,13 @@ Numbers are written so that reading them back gives the same float64.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from twobody.errors import PairProblem
@@ -36,15 +39,40 @@ PUBLISHED: dict[str, tuple[float, float, float, float]] = {  # label: mean, std,
 PUBLISHED_METAL_LIKE = 0.74  # share of the pairs
 PUBLISHED_COVERAGE = {"e_g_ev": 2840, "softness_evinv": 987}
 
+Columns = dict[str, NDArray[Any]]
+
+_ROWS = 1024  # of a CSV file that are turned into Python's numbers at a time
 _MOST_VALUES = 10  # of a text label in the summary
 
 
 def write_analysis(folder: Path, dataset: Dataset) -> None:
     """Write the two CSV files and the summary into `folder`."""
-    labels = label_frame(dataset)
-    labels.to_csv(folder / LABELS_CSV, index=False, lineterminator="\n")
-    geometry_frame(dataset).to_csv(folder / GEOMETRY_CSV, index=False, lineterminator="\n")
+    labels = label_columns(dataset)
+    _write_csv(folder / LABELS_CSV, labels)
+    _write_csv(folder / GEOMETRY_CSV, geometry_columns(dataset))
     (folder / SUMMARY_TXT).write_text(summary(labels), encoding="utf-8", newline="\n")
+
+
+def _write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write columns as a CSV file: numbers as ``repr`` has them, nothing where they are missing.
+
+    Without pandas, whose import and writing would take a fifth of the whole build.
+    """
+    n = len(columns["pair_name"])
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for start in range(0, n, _ROWS):
+            parts = [column[start : start + _ROWS] for column in columns.values()]
+            writer.writerows(zip(*map(_cells, parts), strict=True))
+
+
+def _cells(values: NDArray[Any]) -> list[float | str | None]:
+    cells = values.astype(object)
+    if values.dtype.kind == "f":
+        cells[np.isnan(values)] = None
+    as_list: list[float | str | None] = cells.tolist()
+    return as_list
 
 
 def write_skipped(path: Path, problems: Sequence[PairProblem]) -> None:
@@ -57,37 +85,46 @@ def write_skipped(path: Path, problems: Sequence[PairProblem]) -> None:
             writer.writerow([name, error.path, error.line or "", error.reason])
 
 
-def label_frame(dataset: Dataset) -> pd.DataFrame:
-    """Return pair_name and the 37 labels, a row a pair; missing numbers NaN, missing text empty."""
-    import pandas as pd  # noqa: PLC0415 - half of the start-up time of the whole build
-
-    columns = dict(
+def label_columns(dataset: Dataset) -> Columns:
+    """Return pair_name and the 37 labels; missing numbers NaN, missing text empty."""
+    numeric = dict(
         zip([label.name for label in NUMERIC_LABELS], dataset.label_values.T, strict=True)
     )
     texts = dict(zip([label.name for label in TEXT_LABELS], dataset.text_values.T, strict=True))
-    names = {"pair_name": dataset.pairs.names}
-    ordered = {label.name: {**columns, **texts}[label.name] for label in LABELS}
-    return pd.DataFrame(names | ordered)
+    ordered = {label.name: {**numeric, **texts}[label.name] for label in LABELS}
+    return {"pair_name": dataset.pairs.names} | ordered
 
 
-def geometry_frame(dataset: Dataset) -> pd.DataFrame:
-    """Return elements, positions [Å], populations [e] and bond length [Å], a row a pair."""
-    import pandas as pd  # noqa: PLC0415
-
+def geometry_columns(dataset: Dataset) -> Columns:
+    """Return elements, positions [Å], populations [e] and bond length [Å]."""
     pairs = dataset.pairs
-    columns: dict[str, NDArray[Any]] = {"pair_name": pairs.names}
+    columns: Columns = {"pair_name": pairs.names}
     columns |= {f"element_{k + 1}": pairs.elements[:, k] for k in range(2)}
     for k in range(2):
         columns |= {f"{axis}{k + 1}": pairs.positions[:, k, i] for i, axis in enumerate("xyz")}
         columns[f"population_{k + 1}"] = pairs.populations[:, k]
     columns["bond_length_ang"] = pairs.bond_lengths
-    return pd.DataFrame(columns)
+    return columns
 
 
-def summary(labels: pd.DataFrame) -> str:
+def label_frame(dataset: Dataset) -> pd.DataFrame:
+    """Return `label_columns` as a table."""
+    import pandas as pd  # noqa: PLC0415 - half of the start-up time of the whole build
+
+    return pd.DataFrame(label_columns(dataset))
+
+
+def geometry_frame(dataset: Dataset) -> pd.DataFrame:
+    """Return `geometry_columns` as a table."""
+    import pandas as pd  # noqa: PLC0415
+
+    return pd.DataFrame(geometry_columns(dataset))
+
+
+def summary(labels: Columns) -> str:
     """Describe every label: coverage, statistics, distribution, and what is wrong with it."""
     lines = [
-        f"{len(labels)} pairs, {len(LABELS)} labels",
+        f"{len(labels['pair_name'])} pairs, {len(LABELS)} labels",
         "std is the standard deviation over all pairs that have the label (divided by n).",
         "",
         "This build beside the published dataset (arXiv 2512.01519)",
@@ -100,16 +137,24 @@ def summary(labels: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _orientation(labels: pd.DataFrame) -> Iterator[str]:
+def _present(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the values that are not missing; -0 is 0."""
+    missing = values == "" if values.dtype == object else np.isnan(values)
+    present: NDArray[Any] = values[~missing]
+    return present if values.dtype == object else present + 0.0
+
+
+def _orientation(labels: Columns) -> Iterator[str]:
     yield f"{'':28}{'this build':>26}{'published':>26}"
     for name, published in PUBLISHED.items():
-        here = labels[name]
-        ours = (here.mean(), here.std(ddof=0), here.min(), here.max())
+        here = _present(labels[name])
+        ours = (here.mean(), here.std(), here.min(), here.max()) if len(here) else (math.nan,) * 4
         yield f"{name + ' mean, std':28}{_two(*ours[:2])}{_two(*published[:2])}"
         yield f"{name + ' min, max':28}{_two(*ours[2:])}{_two(*published[2:])}"
     for name, count in PUBLISHED_COVERAGE.items():
-        yield f"{'pairs with ' + name:28}{labels[name].notna().sum():26d}{count:26d}"
-    share = labels["metal_like"].mean()
+        yield f"{'pairs with ' + name:28}{len(_present(labels[name])):26d}{count:26d}"
+    flags = _present(labels["metal_like"])
+    share = flags.mean() if len(flags) else math.nan
     yield f"{'metal-like share':28}{share:26.1%}{PUBLISHED_METAL_LIKE:26.0%}"
 
 
@@ -117,28 +162,29 @@ def _two(first: float, second: float) -> str:
     return f"{f'{first:.2f}, {second:.2f}':>26}"
 
 
-def _describe(values: pd.Series[Any], label: Label) -> Iterator[str]:
+def _describe(values: NDArray[Any], label: Label) -> Iterator[str]:
     """Yield the paragraph of one label."""
-    present = values[values != ""] if label.kind == "text" else values.dropna() + 0.0  # -0 is 0
+    present = _present(values)
     yield f"{label.name} [{label.unit}] ({label.group}): {label.meaning}"
     yield f"  source     {label.source}"
     yield f"  coverage   {len(present)} of {len(values)} ({len(present) / len(values):.1%})"
-    if present.empty:
+    if not len(present):
         yield "  note       EMPTY: no pair has this label"
         return
     if label.kind in ("number", "count"):
-        yield f"  mean, std  {present.mean():.6g}, {present.std(ddof=0):.6g}"
+        yield f"  mean, std  {present.mean():.6g}, {present.std():.6g}"
         yield f"  min, max   {present.min():.6g}, {present.max():.6g}"
-        yield f"  median     {present.median():.6g}"
+        yield f"  median     {np.median(present):.6g}"
     else:
         yield from _distribution(present)
-    if (present == present.iloc[0]).all() and len(values) > 1:
-        yield f"  note       CONSTANT: every pair that has this label has {present.iloc[0]}"
+    if (present == present[0]).all() and len(values) > 1:
+        yield f"  note       CONSTANT: every pair that has this label has {present[0]}"
 
 
-def _distribution(present: pd.Series[Any]) -> Iterator[str]:
-    counts = present.value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    for value, count in counts.head(_MOST_VALUES).items():
+def _distribution(present: NDArray[Any]) -> Iterator[str]:
+    """Yield the most frequent values; of equally frequent ones the smaller first."""
+    counts = Counter(present.tolist())
+    for value, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_VALUES]:
         yield f"  {value!s:10} {count} ({count / len(present):.1%})"
     if len(counts) > _MOST_VALUES:
         yield f"  ...        {len(counts)} different values"

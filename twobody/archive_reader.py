@@ -51,6 +51,9 @@ def read_columns(path: PathLike) -> Columns:
         for fault in layout_faults(archive, sizes):
             raise fault
         columns = _original_columns(archive, sizes) if is_original(archive) else _columns(archive)
+    if 0 in columns.images.shape:
+        expected = "at least one pair and one pixel"
+        raise _error(archive.path, "images", expected, f"shape {list(columns.images.shape)}")
     for name in ("pair_names", "label_names", "text_label_names"):
         unique, counts = np.unique(getattr(columns, name), return_counts=True)
         if (counts > 1).any():

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from twobody import images
 from twobody.archive import MEMBERS, ContentDigest
+from twobody.deflate import Chunk
 from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
@@ -23,10 +24,11 @@ from twobody.npy import npy_header
 from twobody.objects import Plain, pickled_dicts
 from twobody.pairs import METADATA_NAMES, PairTable
 from twobody.text import quote
-from twobody.zipstream import Chunk, ZipStream
+from twobody.zipstream import ZipStream
 
 _PAIR_FILE = re.compile(r"[A-Z][a-z]?_[A-Z][a-z]?\.npz")
-_RENDERED = 64  # pairs whose images are made at a time: 2.6 MB
+_RENDERED = 32  # pairs whose images are made at a time: 1.3 MB
+_CHUNK = 1 << 20  # bytes of other arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,11 +116,13 @@ def _members(dataset: Dataset, progress: Callable[[int], object]) -> Iterator[tu
         if name in streamed:
             yield name, streamed[name]
         else:
-            yield name, _plain(arrays[name] if dtype == "U" else arrays[name].astype(dtype))
+            array = arrays[name]
+            yield name, _plain(array if dtype == "U" else array.astype(dtype, copy=False))
 
 
 def _plain(array: NDArray[Any]) -> _Array:
-    return array.dtype, array.shape, [array.tobytes()]
+    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    return array.dtype, array.shape, (data[i : i + _CHUNK] for i in range(0, len(data), _CHUNK))
 
 
 def _geometries(pairs: PairTable) -> NDArray[np.float32]:
@@ -127,10 +131,10 @@ def _geometries(pairs: PairTable) -> NDArray[np.float32]:
 
 def _rendered(
     amplitudes: NDArray[np.float64], basis: images.Image, progress: Callable[[int], object]
-) -> Iterator[bytes]:
+) -> Iterator[Chunk]:
     for start in range(0, len(amplitudes), _RENDERED):
         chunk = images.render(amplitudes[start : start + _RENDERED], basis)
-        yield chunk.astype("<f4", copy=False).tobytes()
+        yield chunk.astype("<f4", copy=False).reshape(-1).view(np.uint8).data
         progress(len(chunk))
 
 

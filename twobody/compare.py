@@ -203,8 +203,8 @@ def format_comparison(content: dict[str, Any]) -> Iterator[str]:
                 str(d["pairs"]),
                 str(d["beyond_rounding"]),
                 d["pair"],
-                _cell(d["first"]),
-                _cell(d["second"]),
+                number(d["first"]),
+                number(d["second"]),
                 number(d["difference"]),
             )
             for d in content["differences"]
@@ -212,7 +212,3 @@ def format_comparison(content: dict[str, Any]) -> Iterator[str]:
         yield from aligned(rows)
         yield "pairs: how many differ at all; beyond: by more than rounding"
     yield "equal" if content["equal"] else "not equal"
-
-
-def _cell(value: float | str | None) -> str:
-    return value if isinstance(value, str) else number(value)

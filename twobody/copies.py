@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 
 
 def as_dataset(columns: Columns, amplitudes: NDArray[np.float64]) -> Dataset:
-    """Return the content of an archive as what archives and CSV files are written from."""
+    """Return the content of an archive as what archives and CSV files are written from.
+
+    Infinite metadata, which another law finds, are missing there: they are no number of atoms.
+    """
     pairs = PairTable(
         columns.pair_names,
         columns.elements,
         columns.geometries[:, :, :3].astype(np.float64),
         columns.geometries[:, :, 3].astype(np.float64),
         amplitudes,
-        columns.metadata_values,
+        np.where(np.isinf(columns.metadata_values), np.nan, columns.metadata_values),
     )
     return Dataset(pairs, columns.label_values, columns.text_label_values.astype(object), {})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -14,6 +15,9 @@ try:
     import fcntl
 except ImportError:  # Windows: there an open file cannot be removed, which serves as the lock
     fcntl = None  # type: ignore[assignment]
+
+# What network file systems answer that lock nothing, or no folders.
+_NO_LOCKS = {errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 class InputDigest:
@@ -104,14 +108,28 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def lock(handle: int) -> None:
+    """Wait until no other process holds the lock of an open file or folder; hold it until closed.
+
+    Where the system or the file system has no locks, nothing keeps processes apart.
+    """
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    if fcntl is None:
+    if fcntl is None:  # Windows, where folders cannot be opened
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        lock(handle)
         yield
     finally:
         os.close(handle)

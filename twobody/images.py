@@ -154,8 +154,11 @@ def _angular_momentum(slot: _Int, orbitals: OrbitalTable, n_slots: int) -> _Floa
     width = int(magnitude.max(initial=0)) + 1
     signed = np.sign(orbitals.m) * orbitals.population
     differences = np.bincount(slot * width + magnitude, signed, n_slots * width)
-    result: _Float = differences.reshape(n_slots, width) @ np.arange(width, dtype=np.float64)
-    return result
+    # Not as a matrix product, whose rounding depends on what other systems are in the table.
+    total = np.zeros(n_slots)
+    for m, difference in enumerate(differences.reshape(n_slots, width).T):
+        total += m * difference
+    return total
 
 
 def render(amplitudes: _Float, basis: Image, out: Image | None = None) -> Image:
@@ -175,13 +178,17 @@ def render(amplitudes: _Float, basis: Image, out: Image | None = None) -> Image:
     n_channels, n_atoms, height, width = basis.shape
     if out is None:
         out = np.empty((len(amplitudes), n_channels, height, width), np.float32)
-    terms = basis.astype(np.float64)
+    pixels = out.reshape(len(amplitudes), n_channels, height * width)
+    terms = basis.astype(np.float64).reshape(n_channels, n_atoms, height * width)
+    total, term = np.empty((2, len(amplitudes), height * width))
     # One channel at a time: what is in work stays in the cache.
     for channel in range(n_channels):
-        pixels = amplitudes[:, channel, 0, None, None] * terms[channel, 0]
+        np.multiply(amplitudes[:, channel, :1], terms[channel, 0], out=total)
         for atom in range(1, n_atoms):
-            # A term that is zero counts too: it makes the -0 of the first the 0 of the sum.
-            term = terms[channel, atom] if terms[channel, atom].any() else 0.0
-            pixels += amplitudes[:, channel, atom, None, None] * term
-        out[:, channel] = pixels
+            if terms[channel, atom].any():
+                np.multiply(amplitudes[:, channel, atom, None], terms[channel, atom], out=term)
+                total += term
+            else:  # a term that is zero counts too: it makes the -0 of the first the 0 of the sum
+                total += amplitudes[:, channel, atom, None] * 0.0
+        pixels[:, channel] = total
     return out

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +30,8 @@ BONDS_FILE = "bond_distances_all.csv"
 
 _PAIR_COLUMN = "run_dir"
 _BOND_LABEL = "distance_ang"
+_BATCH = 512  # rows
+_PLAIN = re.compile(r"[0-9.eE+-]*")  # what numbers are written with, but for Fortran's D
 _FLAGS = {"0": 0.0, "0.0": 0.0, "False": 0.0, "1": 1.0, "1.0": 1.0, "True": 1.0}
 
 
@@ -48,19 +53,18 @@ class LabelTable:
     texts: NDArray[np.object_]
     bond_lines: NDArray[np.int64]
 
-    def take(self, keep: NDArray[np.bool_]) -> LabelTable:
-        """Return the pairs where `keep` is true."""
+    def take(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> LabelTable:
+        """Return the pairs where `keep` is true, or those at the places `keep`."""
         return LabelTable(self.values[keep], self.texts[keep], self.bond_lines[keep])
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A row of a CSV file: its first line, and its cells by column name in lower case."""
+class _Row(NamedTuple):
+    """A row of a CSV file: its first line, its cells, and where each column is, in lower case."""
 
     pair_name: str
     line: int
-    n_cells: int
-    cells: Mapping[str, str]
+    cells: Sequence[str]
+    columns: Mapping[str, int]
 
 
 def read_label_files(
@@ -83,17 +87,16 @@ def read_label_files(
         np.zeros(len(names), np.int64),
     )
     index = {name: i for i, name in enumerate(names)}
-    problems = []
+    problems: list[PairProblem] = []
     for file in (LABELS_FILE, BONDS_FILE):
         path = raw_data / file
         seen: dict[str, int] = {}
         try:
             data = read_bytes(path)
             digest.add(file, data)
-            for row in _rows(decode(data, path), path):
-                errors = _merge(row, path, seen, index, table)
-                problems += [PairProblem(row.pair_name, error) for error in errors]
-                seen.setdefault(row.pair_name, row.line)
+            for rows in _batches(_rows(decode(data, path), path)):
+                if not _merge_plain(rows, path, seen, index, table):
+                    problems += _merge_each(rows, path, seen, index, table)
         except ParseError as error:
             problems.append(PairProblem(NO_PAIR, error))
             continue
@@ -107,6 +110,84 @@ def _labels_of(file: str) -> list[Label]:
     return [label for label in LABELS if (label.name == _BOND_LABEL) == (file == BONDS_FILE)]
 
 
+def _merge_plain(
+    rows: Sequence[_Row],
+    path: Path,
+    seen: dict[str, int],
+    index: Mapping[str, int],
+    table: LabelTable,
+) -> bool:
+    """Put the labels of many rows in their places, column by column, and tell whether it was done.
+
+    Where anything is unusual, wrong or not, nothing is done: then the rows have to be merged one by
+    one. The values are the same.
+    """
+    if not rows:
+        return True
+    names = {row.pair_name for row in rows}
+    if len(names) < len(rows) or not names <= index.keys() or not names.isdisjoint(seen):
+        return False
+    if any(len(row.cells) != len(row.columns) for row in rows):
+        return False
+    by_column = list(zip(*(row.cells for row in rows), strict=True))
+    if path.name == BONDS_FILE and any(
+        error for row in rows for error in _check_bond_row(path, row)
+    ):
+        return False
+    columns = {}
+    for label in _labels_of(path.name):
+        cells = by_column[rows[0].columns[label.name]]
+        column = cells if label.kind == "text" else _plain_numbers(cells, label)
+        if column is None:
+            return False
+        columns[label] = column
+    seen.update((row.pair_name, row.line) for row in rows)
+    places = [index[row.pair_name] for row in rows]
+    if path.name == BONDS_FILE:
+        table.bond_lines[places] = [row.line for row in rows]
+    for label, column in columns.items():
+        if label.kind == "text":
+            table.texts[places, TEXT_LABELS.index(label)] = column
+        else:
+            table.values[places, NUMERIC_LABELS.index(label)] = column
+    return True
+
+
+def _plain_numbers(cells: Sequence[str], label: Label) -> NDArray[np.float64] | None:
+    """Read a column as `_cell` would, if all its cells are without fault and of the usual form."""
+    if _PLAIN.fullmatch("".join(cells)) is None:
+        return None
+    if label.kind == "flag" and not _FLAGS.keys() >= set(cells) - {""}:
+        return None
+    try:
+        values = np.array([float(cell) if cell else math.nan for cell in cells])
+    except ValueError:
+        return None
+    zeros = set(compress(cells, values == 0))
+    unusual = np.isinf(values).any() or any(cell.strip("+-0.") for cell in zeros)
+    if label.kind == "count":
+        unusual |= ((values < 0) | (values != np.floor(values)) & ~np.isnan(values)).any()
+    if label.name == "n_atoms":
+        unusual |= ((values != 2) & ~np.isnan(values)).any()
+    if label.name == _BOND_LABEL:
+        unusual |= np.isnan(values).any()
+    return None if unusual else values
+
+
+def _merge_each(
+    rows: Sequence[_Row],
+    path: Path,
+    seen: dict[str, int],
+    index: Mapping[str, int],
+    table: LabelTable,
+) -> Iterator[PairProblem]:
+    """Put the labels of each row in their places; yield what is wrong with it."""
+    for row in rows:
+        for error in _merge(row, path, seen, index, table):
+            yield PairProblem(row.pair_name, error)
+        seen.setdefault(row.pair_name, row.line)
+
+
 def _merge(
     row: _Row, path: Path, seen: Mapping[str, int], index: Mapping[str, int], table: LabelTable
 ) -> Iterator[ParseError]:
@@ -118,8 +199,8 @@ def _merge(
     if row.pair_name not in index:
         yield ParseError(path, row.line, f"a folder {row.pair_name!r} for this row", "none")
         return
-    if row.n_cells != len(row.cells):
-        yield ParseError(path, row.line, f"{len(row.cells)} cells", f"{row.n_cells}")
+    if len(row.cells) != len(row.columns):
+        yield ParseError(path, row.line, f"{len(row.columns)} cells", f"{len(row.cells)}")
         return
     i = index[row.pair_name]
     if path.name == BONDS_FILE:
@@ -127,7 +208,7 @@ def _merge(
         yield from _check_bond_row(path, row)
     for label in _labels_of(path.name):
         try:
-            value = _cell(row.cells[label.name], label, path, row.line)
+            value = _cell(row.cells[row.columns[label.name]], label, path, row.line)
         except ParseError as error:
             yield error
             continue
@@ -137,18 +218,33 @@ def _merge(
             table.values[i, NUMERIC_LABELS.index(label)] = value
 
 
+def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
+    """Yield `rows` in batches; those before an error come before it."""
+    batch: list[_Row] = []
+    try:
+        for row in rows:
+            batch.append(row)
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+    except ParseError:
+        yield batch
+        raise
+    yield batch
+
+
 def _rows(text: str, path: Path) -> Iterator[_Row]:
     """Yield the rows of a CSV file that are not empty."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]
         _check_header(path, header, _labels_of(path.name))
+        columns = {name: i for i, name in enumerate(header)}
         line = reader.line_num + 1
         for cells in reader:
             if cells:
-                padded = [*cells, *[""] * (len(header) - len(cells))]
-                by_column = dict(zip(header, padded, strict=False))
-                yield _Row(_pair_name(by_column[_PAIR_COLUMN]), line, len(cells), by_column)
+                run_dir = cells[columns[_PAIR_COLUMN] :][:1]  # short rows may not reach so far
+                yield _Row(_pair_name("".join(run_dir)), line, cells, columns)
             line = reader.line_num + 1
     except csv.Error as error:
         raise ParseError(path, reader.line_num, "a row of a CSV file", str(error)) from error
@@ -196,7 +292,7 @@ def _check_bond_row(path: Path, row: _Row) -> Iterator[ParseError]:
     """Check what the geometry columns, where they are there, say of the pair."""
     elements = dict(zip(("species_1", "species_2"), row.pair_name.split("_"), strict=False))
     for column, expected in {"natoms": "2", **elements}.items():
-        found = row.cells.get(column, expected).strip()
+        found = row.cells[row.columns[column]].strip() if column in row.columns else expected
         if found not in (expected, f"{expected}.0"):
             yield ParseError(path, row.line, f"{column} = {expected}", quote(found))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,13 +80,6 @@ class Label:
         return self.column.lower()
 
 
-_DETAILED, _BAND = "detailed.out", "band.out"
-_CHARGES = f"{_DETAILED}: Atomic gross charges"
-_DIPOLE = f"{_DETAILED}: Dipole moment"
-_ISCC = f"{_DETAILED}: iSCC row"
-_GAP = f"{_BAND}: E_HOMO, E_LUMO"
-
-
 def _gap(homo: _Float, lumo: _Float) -> _Float:
     result: _Float = np.maximum(lumo - homo, 0.0)
     return result
@@ -96,189 +89,70 @@ def _where_positive(values: _Float) -> _Float:
     return np.where(values > 0, values, np.nan)
 
 
-LABELS: tuple[Label, ...] = (
-    Label(
-        "total_energy_eV", "eV", "number", "energy", "total energy", f"{_DETAILED}: Total energy"
-    ),
-    Label(
-        "mermin_free_energy_eV",
-        "eV",
-        "number",
-        "energy",
-        "Mermin free energy: total energy - TS",
-        f"{_DETAILED}: Total Mermin free energy",
-    ),
-    Label(
-        "band_energy_eV",
-        "eV",
-        "number",
-        "energy",
-        "band energy, summed over spins",
-        f"{_DETAILED}: Band energy",
-    ),
-    Label(
-        "repulsive_energy_eV",
-        "eV",
-        "number",
-        "energy",
-        "repulsive energy",
-        f"{_DETAILED}: Repulsive energy",
-    ),
-    Label("fermi_level_eV", "eV", "number", "energy", "Fermi level", f"{_DETAILED}: Fermi level"),
-    Label("E_HOMO_eV", "eV", "number", "energy", "highest occupied level", f"{_BAND}: levels"),
-    Label(
-        "E_LUMO_eV", "eV", "number", "energy", "lowest level that is not full", f"{_BAND}: levels"
-    ),
-    Label(
-        "E_g_eV",
-        "eV",
-        "number",
-        "energy",
-        "HOMO-LUMO gap: max(E_LUMO - E_HOMO, 0)",
-        _GAP,
-        Formula(("e_homo_ev", "e_lumo_ev"), _gap),
-    ),
-    Label("q_absmean", "e", "number", "charge", "mean of |q|", _CHARGES),
-    Label("q_maxabs", "e", "number", "charge", "largest |q|", _CHARGES),
-    Label("q_std", "e", "number", "charge", "population standard deviation of q", _CHARGES),
-    Label("total_charge", "e", "number", "charge", "total charge", f"{_DETAILED}: Total charge"),
-    Label(
-        "I_eV",
-        "eV",
-        "number",
-        "electronic",
-        "ionisation energy -E_HOMO (Koopmans)",
-        _GAP,
-        Formula(("e_homo_ev",), np.negative),
-    ),
-    Label(
-        "A_eV",
-        "eV",
-        "number",
-        "electronic",
-        "electron affinity -E_LUMO (Koopmans)",
-        _GAP,
-        Formula(("e_lumo_ev",), np.negative),
-    ),
-    Label(
-        "chi_eV",
-        "eV",
-        "number",
-        "electronic",
-        "electronegativity (I + A) / 2",
-        _GAP,
-        Formula(("i_ev", "a_ev"), lambda i, a: (i + a) / 2),
-    ),
-    Label(
-        "mu_eV",
-        "eV",
-        "number",
-        "electronic",
-        "chemical potential -chi",
-        _GAP,
-        Formula(("chi_ev",), np.negative),
-    ),
-    Label(
-        "eta_eV",
-        "eV",
-        "number",
-        "electronic",
-        "hardness E_g / 2",
-        _GAP,
-        Formula(("e_g_ev",), lambda gap: gap / 2),
-    ),
-    Label(
-        "softness_eVinv",
-        "1/eV",
-        "number",
-        "electronic",
-        "softness 1 / eta; missing where the gap is 0",
-        _GAP,
-        Formula(("eta_ev",), lambda eta: 1 / _where_positive(eta)),
-    ),
-    Label(
-        "electrophilicity_eV",
-        "eV",
-        "number",
-        "electronic",
-        "electrophilicity mu^2 / (2 eta); missing where the gap is 0",
-        _GAP,
-        Formula(("mu_ev", "eta_ev"), lambda mu, eta: mu**2 / (2 * _where_positive(eta))),
-    ),
-    Label(
-        "n_levels", "1", "count", "electronic", "number of one-electron levels", f"{_BAND}: levels"
-    ),
-    Label("max_occupancy", "e", "number", "electronic", "largest occupation", f"{_BAND}: levels"),
-    Label(
-        "metal_like",
-        "0/1",
-        "flag",
-        "electronic",
-        "some level is partly filled, so that the gap is 0",
-        f"{_BAND}: levels",
-    ),
-    Label(
-        "no_virtual_in_basis",
-        "0/1",
-        "flag",
-        "electronic",
-        "every level is full, so that there is no LUMO",
-        f"{_BAND}: levels",
-    ),
-    Label("dipole_x_D", "D", "number", "dipole", "dipole moment, x", _DIPOLE),
-    Label("dipole_y_D", "D", "number", "dipole", "dipole moment, y", _DIPOLE),
-    Label("dipole_z_D", "D", "number", "dipole", "dipole moment, z", _DIPOLE),
-    Label(
-        "dipole_mag_D",
-        "D",
-        "number",
-        "dipole",
-        "norm of the dipole moment",
-        _DIPOLE,
-        Formula(
-            ("dipole_x_d", "dipole_y_d", "dipole_z_d"), lambda x, y, z: np.sqrt(x**2 + y**2 + z**2)
-        ),
-    ),
-    Label("distance_Ang", "Å", "number", "geometry", "bond length", "geo_end.xyz"),
-    Label(
-        "geom_opt_step",
-        "1",
-        "count",
-        "convergence",
-        "last geometry step",
-        f"{_DETAILED}: Geometry optimization step",
-    ),
-    Label("scc_last_iter", "1", "count", "convergence", "last SCC iteration", _ISCC),
-    Label(
-        "scc_last_total_elec_Eh",
-        "H",
-        "number",
-        "convergence",
-        "total electronic energy there",
-        _ISCC,
-    ),
-    Label("scc_last_diff_elec", "H", "number", "convergence", "change of it there", _ISCC),
-    Label("scc_last_error", "e", "number", "convergence", "SCC error there", _ISCC),
-    Label(
-        "geom_converged",
-        "0/1",
-        "flag",
-        "convergence",
-        "the geometry optimisation converged",
-        f"{_DETAILED}: Geometry converged",
-    ),
-    Label(
-        "scc_converged",
-        "0/1",
-        "flag",
-        "convergence",
-        "the SCC cycle converged",
-        f"{_DETAILED}: SCC converged",
-    ),
-    Label("n_atoms", "1", "count", "system", "number of atoms", "geo_end.xyz"),
-    Label("system_id_guess", "text", "text", "system", "name of the pair", "name of the folder"),
-)
+_TABLE = """
+total_energy_eV        | eV   | number | energy      | total energy                                                | detailed.out: Total energy
+mermin_free_energy_eV  | eV   | number | energy      | Mermin free energy: total energy - TS                       | detailed.out: Total Mermin free energy
+band_energy_eV         | eV   | number | energy      | band energy, summed over spins                              | detailed.out: Band energy
+repulsive_energy_eV    | eV   | number | energy      | repulsive energy                                            | detailed.out: Repulsive energy
+fermi_level_eV         | eV   | number | energy      | Fermi level                                                 | detailed.out: Fermi level
+E_HOMO_eV              | eV   | number | energy      | highest occupied level                                      | band.out: levels
+E_LUMO_eV              | eV   | number | energy      | lowest level that is not full                               | band.out: levels
+E_g_eV                 | eV   | number | energy      | HOMO-LUMO gap: max(E_LUMO - E_HOMO, 0)                      | band.out: E_HOMO, E_LUMO
+q_absmean              | e    | number | charge      | mean of the charges' magnitudes                             | detailed.out: Atomic gross charges
+q_maxabs               | e    | number | charge      | largest magnitude of a charge                               | detailed.out: Atomic gross charges
+q_std                  | e    | number | charge      | population standard deviation of the charges                | detailed.out: Atomic gross charges
+total_charge           | e    | number | charge      | total charge                                                | detailed.out: Total charge
+I_eV                   | eV   | number | electronic  | ionisation energy -E_HOMO (Koopmans)                        | band.out: E_HOMO, E_LUMO
+A_eV                   | eV   | number | electronic  | electron affinity -E_LUMO (Koopmans)                        | band.out: E_HOMO, E_LUMO
+chi_eV                 | eV   | number | electronic  | electronegativity (I + A) / 2                               | band.out: E_HOMO, E_LUMO
+mu_eV                  | eV   | number | electronic  | chemical potential -chi                                     | band.out: E_HOMO, E_LUMO
+eta_eV                 | eV   | number | electronic  | hardness E_g / 2                                            | band.out: E_HOMO, E_LUMO
+softness_eVinv         | 1/eV | number | electronic  | softness 1 / eta; missing where the gap is 0                | band.out: E_HOMO, E_LUMO
+electrophilicity_eV    | eV   | number | electronic  | electrophilicity mu^2 / (2 eta); missing where the gap is 0 | band.out: E_HOMO, E_LUMO
+n_levels               | 1    | count  | electronic  | number of one-electron levels                               | band.out: levels
+max_occupancy          | e    | number | electronic  | largest occupation                                          | band.out: levels
+metal_like             | 0/1  | flag   | electronic  | some level is partly filled, so that the gap is 0           | band.out: levels
+no_virtual_in_basis    | 0/1  | flag   | electronic  | every level is full, so that there is no LUMO               | band.out: levels
+dipole_x_D             | D    | number | dipole      | dipole moment, x                                            | detailed.out: Dipole moment
+dipole_y_D             | D    | number | dipole      | dipole moment, y                                            | detailed.out: Dipole moment
+dipole_z_D             | D    | number | dipole      | dipole moment, z                                            | detailed.out: Dipole moment
+dipole_mag_D           | D    | number | dipole      | norm of the dipole moment                                   | detailed.out: Dipole moment
+distance_Ang           | Å    | number | geometry    | bond length                                                 | geo_end.xyz
+geom_opt_step          | 1    | count  | convergence | last geometry step                                          | detailed.out: Geometry optimization step
+scc_last_iter          | 1    | count  | convergence | last SCC iteration                                          | detailed.out: iSCC row
+scc_last_total_elec_Eh | H    | number | convergence | total electronic energy there                               | detailed.out: iSCC row
+scc_last_diff_elec     | H    | number | convergence | change of it there                                          | detailed.out: iSCC row
+scc_last_error         | e    | number | convergence | SCC error there                                             | detailed.out: iSCC row
+geom_converged         | 0/1  | flag   | convergence | the geometry optimisation converged                         | detailed.out: Geometry converged
+scc_converged          | 0/1  | flag   | convergence | the SCC cycle converged                                     | detailed.out: SCC converged
+n_atoms                | 1    | count  | system      | number of atoms                                             | geo_end.xyz
+system_id_guess        | text | text   | system      | name of the pair                                            | name of the folder
+"""  # noqa: E501 - a table: column, unit, kind, group, meaning, source
 
+_FORMULAS: dict[str, Formula] = {
+    "e_g_ev": Formula(("e_homo_ev", "e_lumo_ev"), _gap),
+    "i_ev": Formula(("e_homo_ev",), np.negative),
+    "a_ev": Formula(("e_lumo_ev",), np.negative),
+    "chi_ev": Formula(("i_ev", "a_ev"), lambda i, a: (i + a) / 2),
+    "mu_ev": Formula(("chi_ev",), np.negative),
+    "eta_ev": Formula(("e_g_ev",), lambda gap: gap / 2),
+    "softness_evinv": Formula(("eta_ev",), lambda eta: 1 / _where_positive(eta)),
+    "electrophilicity_ev": Formula(
+        ("mu_ev", "eta_ev"), lambda mu, eta: mu**2 / (2 * _where_positive(eta))
+    ),
+    "dipole_mag_d": Formula(
+        ("dipole_x_d", "dipole_y_d", "dipole_z_d"), lambda x, y, z: np.sqrt(x**2 + y**2 + z**2)
+    ),
+}
+
+
+def _label(row: str) -> Label:
+    column, unit, kind, group, meaning, source = (cell.strip() for cell in row.split("|"))
+    formula = _FORMULAS.get(column.lower())
+    return Label(column, unit, cast(Kind, kind), group, meaning, source, formula)
+
+
+LABELS: tuple[Label, ...] = tuple(_label(row) for row in _TABLE.strip().splitlines())
 NUMERIC_LABELS: tuple[Label, ...] = tuple(label for label in LABELS if label.kind != "text")
 TEXT_LABELS: tuple[Label, ...] = tuple(label for label in LABELS if label.kind == "text")
 

@@ -93,8 +93,9 @@ def finite(columns: Columns) -> Iterator[Finding]:
     """Geometries, bond lengths and dipole moments are finite numbers; no value is infinite."""
     wrong = np.any(~np.isfinite(columns.geometries), axis=(1, 2))
     yield from _where(columns, wrong, "its geometry is not")
+    ours = isinstance(columns.images, RenderedImages)  # in others all metadata may be missing
     for name, values in _metadata(columns).items():
-        always = name.startswith("dipole") or name in ("num_atoms", "bond_length")
+        always = ours and (name.startswith("dipole") or name in ("num_atoms", "bond_length"))
         wrong = ~np.isfinite(values) if always else np.isinf(values)
         yield from _where(columns, wrong, f"metadata {name} is not")
     for name, values in _labels(columns).items():

@@ -15,6 +15,8 @@ Plain = float | int | str | None | tuple[float | None, ...]
 
 _CHUNK = 1 << 18  # bytes
 
+_float = struct.Struct(">cd").pack
+
 _HEAD = (
     b"\x80\x03"  # protocol 3, the first for Python 3
     b"cnumpy.core.multiarray\n_reconstruct\n"  # the name that NumPy 1 and 2 both answer to
@@ -52,7 +54,8 @@ def pickled_dicts(rows: Iterable[Mapping[str, Plain]], shape: tuple[int, ...]) -
     for row in rows:
         parts.append(b"}(")
         for key, value in row.items():
-            parts += (_key(key, memo), _plain(value))
+            parts.append(memo[key] if key in memo else _key(key, memo))
+            parts.append(_float(b"G", value) if type(value) is float else _plain(value))
         parts.append(b"u")
         size += 32 * len(row)
         if size > _CHUNK:
@@ -63,9 +66,7 @@ def pickled_dicts(rows: Iterable[Mapping[str, Plain]], shape: tuple[int, ...]) -
 
 
 def _key(key: str, memo: dict[str, bytes]) -> bytes:
-    """Emit a key; the second time only a reference to the first."""
-    if key in memo:
-        return memo[key]
+    """Emit a key for the first time; from then on it is only referred to."""
     number = struct.pack("<I", len(memo))
     memo[key] = b"j" + number
     return _plain(key) + b"r" + number
@@ -75,7 +76,7 @@ def _plain(value: Plain) -> bytes:
     if value is None:
         return b"N"
     if isinstance(value, float):
-        return b"G" + struct.pack(">d", value)
+        return _float(b"G", value)
     if isinstance(value, bool):
         return b"\x88" if value else b"\x89"
     if isinstance(value, int):

@@ -103,12 +103,13 @@ def format_pair(content: dict[str, Any]) -> Iterator[str]:
     yield ""
     rows = [("atom", "x [Å]", "y [Å]", "z [Å]", "population [e]")]
     rows += [
-        (atom["element"], *(_exact(atom[key]) for key in _GEOMETRY)) for atom in content["atoms"]
+        (atom["element"], *(number(atom[key], 10) for key in _GEOMETRY))
+        for atom in content["atoms"]
     ]
     yield from aligned(rows)
     yield ""
     labels = content["labels"].items()
-    lines = [(name, label["unit"], _exact(label["value"])) for name, label in labels]
+    lines = [(name, label["unit"], number(label["value"], 10)) for name, label in labels]
     yield from aligned([("label", "unit", "value"), *lines], left=2)
     yield ""
     rows = [("channel", "unit", "min", "max", "max at x, y")]
@@ -123,7 +124,3 @@ def format_pair(content: dict[str, Any]) -> Iterator[str]:
         for channel in content["channels"]
     ]
     yield from aligned(rows, left=2)
-
-
-def _exact(value: float | str | None) -> str:
-    return value if isinstance(value, str) else "-" if value is None else f"{value + 0.0:.10g}"

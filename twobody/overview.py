@@ -16,7 +16,7 @@ from twobody.columns import Columns
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import ParseError
 from twobody.labels import NUMERIC_LABELS, ONE_WHEN_NEUTRAL
-from twobody.tables import aligned, number, wrapped
+from twobody.tables import aligned, number, plain, wrapped
 from twobody.text import quote
 
 _STATISTICS: dict[str, Callable[[NDArray[np.float64]], np.float64]] = {
@@ -111,16 +111,19 @@ def describe_labels(columns: Columns) -> list[dict[str, Any]]:
                 "name": name,
                 "unit": unit,
                 "count": len(present),
-                **{
-                    key: float(f(present)) if len(present) else None
-                    for key, f in _STATISTICS.items()
-                },
+                **_statistics(present),
                 "constant": bool(len(present) > 1 and (present == present[0]).all()),
                 "follows_from": list(formula.sources) if formula else [],
                 "same_as": _same_as(name, values),
             }
         )
     return labels
+
+
+def _statistics(present: NDArray[np.float64]) -> dict[str, float | str | None]:
+    if not len(present):
+        return dict.fromkeys(_STATISTICS)
+    return {key: plain(f(present)) for key, f in _STATISTICS.items()}
 
 
 def _same_as(name: str, values: Mapping[str, NDArray[np.float64]]) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twobody import images
+from twobody.bulk import Columns, Texts, read_standard
 from twobody.dftbplus import (
     POPULATION_TOLERANCE,
     DetailedOut,
@@ -31,7 +34,7 @@ BAND_OUT = "band.out"
 BOND_TOLERANCE = 1e-3
 """How far the bond length of the geometry may be from that of the CSV file [Å]."""
 
-_BATCH = 256
+_BATCH = 1024  # pairs whose texts are in memory at a time: 3 MB
 
 _T = TypeVar("_T")
 
@@ -58,7 +61,7 @@ class Pair:
     @property
     def bond_length(self) -> float:
         """Distance of the atoms [Å]."""
-        return bond_length(self.geometry)
+        return float(bond_lengths(self.geometry.positions))
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +89,8 @@ class PairTable:
     amplitudes: NDArray[np.float64]
     metadata: NDArray[np.float64]
 
-    def take(self, keep: NDArray[np.bool_]) -> PairTable:
-        """Return the pairs where `keep` is true."""
+    def take(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> PairTable:
+        """Return the pairs where `keep` is true, or those at the places `keep`."""
         return PairTable(*(getattr(self, field.name)[keep] for field in fields(self)))
 
     @classmethod
@@ -103,9 +106,11 @@ class PairTable:
         return column
 
 
-def bond_length(geometry: Geometry) -> float:
-    """Distance of the two atoms of `geometry` [Å]."""
-    return float(np.sqrt(((geometry.positions[1] - geometry.positions[0]) ** 2).sum()))
+def bond_lengths(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances [...] between the two atoms of `positions`, [..., 2, 3]; in their unit."""
+    vectors = positions[..., 1, :] - positions[..., 0, :]
+    lengths: NDArray[np.float64] = np.sqrt((vectors**2).sum(axis=-1))
+    return lengths
 
 
 def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
@@ -119,7 +124,8 @@ def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
         `raw_data` is no readable folder or holds no pair.
     """
     try:
-        names = [p.name for p in raw_data.iterdir() if p.is_dir() and not p.name.startswith(".")]
+        with os.scandir(raw_data) as entries:
+            names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
     except OSError as error:
         raise ParseError(
             raw_data, None, "a readable folder of pairs", str(error.strerror)
@@ -153,18 +159,13 @@ def read_pairs(
     list of PairProblem
         Everything that is wrong with the others.
     """
-    tables: list[PairTable] = []
-    pairs: list[Pair] = []
+    tables = [tabulate([])]
     problems: list[PairProblem] = []
-    for name in names:
-        pair, errors = read_pair(raw_data / name, digest, allow_unconverged=allow_unconverged)
-        problems += [PairProblem(name, error) for error in errors]
-        if pair is not None:
-            pairs.append(pair)
-        if len(pairs) == _BATCH:  # columns are far smaller than the objects they are made from
-            tables.append(tabulate(pairs))
-            pairs.clear()
-    tables.append(tabulate(pairs))
+    folders = (os.path.join(raw_data, name) for name in names)  # noqa: PTH118 - far faster
+    while batch := [_read_files(folder, digest) for folder in islice(folders, _BATCH)]:
+        table, errors = _parse_batch(batch, allow_unconverged=allow_unconverged)
+        tables.append(table)
+        problems += errors
     return PairTable.concatenate(tables), problems
 
 
@@ -177,18 +178,70 @@ def read_pair(
     populations that differ between the files, no Mulliken analysis or dipole moment, SCC that did
     not converge.
     """
-    elements = tuple(folder.name.split("_"))
-    errors: list[ParseError] = []
+    files = _read_files(os.fspath(folder), digest)
+    return _parse_pair(files, allow_unconverged=allow_unconverged)
 
-    def checked(file: str, read: Callable[[str, Path], _T]) -> _T | None:
-        path = folder / file
+
+@dataclass(frozen=True, eq=False)
+class _Files:
+    """The files of a pair folder as they are, and why one could not be read."""
+
+    folder: str
+    name: str
+    elements: tuple[str, ...]
+    contents: Mapping[str, bytes]
+    errors: Sequence[ParseError]
+
+
+def _read_files(folder: str, digest: InputDigest) -> _Files:
+    name = os.path.basename(folder)  # noqa: PTH119 - see read_pairs
+    contents, errors = {}, []
+    for file in (DETAILED_OUT, GEO_END_XYZ):
         try:
-            data = read_bytes(path)
-            digest.add(f"{folder.name}/{file}", data)
-            return read(decode(data, path), path)
+            contents[file] = read_bytes(os.path.join(folder, file))  # noqa: PTH118 - see read_pairs
+            digest.add(f"{name}/{file}", contents[file])
         except ParseError as error:
             errors.append(error)
-            return None
+    return _Files(folder, name, tuple(name.split("_")), contents, errors)
+
+
+def _parse_batch(
+    batch: Sequence[_Files], *, allow_unconverged: bool
+) -> tuple[PairTable, list[PairProblem]]:
+    """Parse pairs of the usual layout all at once, the others one by one."""
+    whole = [i for i, files in enumerate(batch) if not files.errors]
+    texts = [Texts(batch[i].elements, *batch[i].contents.values()) for i in whole]
+    places: list[int] = []
+    tables: list[PairTable] = []
+    for index, columns in read_standard(texts):
+        here = [whole[i] for i in index]
+        tables.append(
+            _table([batch[i].name for i in here], [batch[i].elements for i in here], columns)
+        )
+        places += here
+    pairs: list[Pair] = []
+    problems: list[PairProblem] = []
+    for i in sorted(set(range(len(batch))).difference(places)):
+        pair, errors = _parse_pair(batch[i], allow_unconverged=allow_unconverged)
+        problems += [PairProblem(batch[i].name, error) for error in errors]
+        if pair is not None:
+            pairs.append(pair)
+            places.append(i)
+    table = PairTable.concatenate([*tables, tabulate(pairs)])
+    return table.take(np.argsort(places)), problems
+
+
+def _parse_pair(files: _Files, *, allow_unconverged: bool) -> tuple[Pair | None, list[ParseError]]:
+    errors = list(files.errors)
+    folder = Path(files.folder)
+
+    def checked(file: str, parse: Callable[[str, Path], _T]) -> _T | None:
+        try:
+            if file in files.contents:
+                return parse(decode(files.contents[file], folder / file), folder / file)
+        except ParseError as error:
+            errors.append(error)
+        return None
 
     def detailed_out(text: str, path: Path) -> DetailedOut:
         detailed = parse_detailed_out(text, path)
@@ -197,7 +250,7 @@ def read_pair(
 
     def geo_end_xyz(text: str, path: Path) -> Geometry:
         geometry = parse_geo_end_xyz(text, path)
-        errors.extend(_check_geometry(geometry, elements, path))
+        errors.extend(_check_geometry(geometry, files.elements, path))
         return geometry
 
     detailed = checked(DETAILED_OUT, detailed_out)
@@ -205,7 +258,7 @@ def read_pair(
     if errors or geometry is None or detailed is None:
         return None, errors
     errors += _check_populations(geometry, detailed, folder)
-    return (None, errors) if errors else (Pair(folder.name, geometry, detailed), [])
+    return (None, errors) if errors else (Pair(files.name, geometry, detailed), [])
 
 
 def _check_geometry(
@@ -253,29 +306,44 @@ def tabulate(pairs: Sequence[Pair]) -> PairTable:
     """Gather pairs into columns."""
     n = len(pairs)
     detailed = [pair.detailed for pair in pairs]
-    atom_populations = np.array([d.atom_populations for d in detailed]).reshape(n, 2)
-    charges = np.array([d.gross_charges for d in detailed]).reshape(n, 2)
-    dipoles = np.array([d.dipole_moment for d in detailed]).reshape(n, 3)
-    metadata = np.empty((n, len(METADATA_NAMES)))
-    metadata[:, 0] = [_number(d.total_charge) for d in detailed]
-    metadata[:, 1] = [_number(d.fermi_level) for d in detailed]
-    metadata[:, 2] = [d.total_energy for d in detailed]
-    metadata[:, 3:6] = dipoles
-    metadata[:, 6] = 2
-    metadata[:, 7] = [pair.bond_length for pair in pairs]
-    populations = [
+    geometry_populations = [
         pair.detailed.atom_populations
         if pair.geometry.populations is None
         else pair.geometry.populations
         for pair in pairs
     ]
-    return PairTable(
-        names=np.array([pair.name for pair in pairs], dtype=np.str_),
-        elements=np.array([pair.geometry.symbols for pair in pairs], dtype="U2").reshape(n, 2),
+    columns = Columns(
         positions=np.array([pair.geometry.positions for pair in pairs]).reshape(n, 2, 3),
-        populations=np.array(populations).reshape(n, 2),
+        geometry_populations=np.array(geometry_populations).reshape(n, 2),
+        populations=np.array([d.atom_populations for d in detailed]).reshape(n, 2),
+        charges=np.array([d.gross_charges for d in detailed]).reshape(n, 2),
+        dipoles=np.array([d.dipole_moment for d in detailed]).reshape(n, 3),
+        orbitals=_orbital_table([d.orbitals for d in detailed]),
+        total_charges=np.array([_number(d.total_charge) for d in detailed]),
+        fermi_levels=np.array([_number(d.fermi_level) for d in detailed]),
+        total_energies=np.array([d.total_energy for d in detailed]),
+    )
+    return _table([pair.name for pair in pairs], [pair.geometry.symbols for pair in pairs], columns)
+
+
+def _table(
+    names: Sequence[str], elements: Sequence[tuple[str, ...]], columns: Columns
+) -> PairTable:
+    n = len(names)
+    metadata = np.empty((n, len(METADATA_NAMES)))
+    metadata[:, 0] = columns.total_charges
+    metadata[:, 1] = columns.fermi_levels
+    metadata[:, 2] = columns.total_energies
+    metadata[:, 3:6] = columns.dipoles
+    metadata[:, 6] = 2
+    metadata[:, 7] = bond_lengths(columns.positions)
+    return PairTable(
+        names=np.array(names, dtype=np.str_),
+        elements=np.array(elements, dtype="U2").reshape(n, 2),
+        positions=columns.positions,
+        populations=columns.geometry_populations,
         amplitudes=images.amplitudes(
-            charges, atom_populations, dipoles, _orbital_table([d.orbitals for d in detailed])
+            columns.charges, columns.populations, columns.dipoles, columns.orbitals
         ),
         metadata=metadata,
     )

@@ -45,7 +45,8 @@ def pair_figure(columns: Columns, row: int) -> Figure:
 
 
 def _draw_channel(axes: Axes, image: NDArray[np.float32], unit: str) -> None:
-    low, high = float(image.min()), float(image.max())
+    finite = image[np.isfinite(image)]
+    low, high = float(finite.min(initial=0)), float(finite.max(initial=0))
     if low < 0:
         limits: dict[str, Any] = {"cmap": _DIVERGING, "vmin": -max(-low, high)}
         limits["vmax"] = -limits["vmin"]
@@ -89,7 +90,7 @@ def map_figure(columns: Columns, label: str) -> Figure:
         known = f"one of the labels {', '.join(names)}"
         raise ParseError(columns.path, None, known, quote(label))
     values = columns.label_values[:, names.index(label)]
-    if np.isnan(values).all():
+    if not np.isfinite(values).any():
         raise ParseError(columns.path, None, f"pairs with {label}", "none")
     numbers, matrix = element_matrix(columns.atomic_numbers, values)
     figure = _figure(13.5, 12.5)
@@ -122,7 +123,8 @@ def map_figure(columns: Columns, label: str) -> Figure:
 
 def _map_limits(label: str, values: NDArray[np.float64]) -> dict[str, Any]:
     """Return colour map and limits: diverging about zero where zero means something."""
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    finite = values[np.isfinite(values)]
+    low, high = float(finite.min()), float(finite.max())
     groups = {known.name: known.group for known in LABELS}
     if low < 0 < high and groups.get(label) in SIGNED_GROUPS:
         limit = max(-low, high)

@@ -105,6 +105,8 @@ def _terms(columns: Columns) -> tuple[NDArray[np.float64], Image]:
     """Return the amplitudes and the basis of the images; fitted where the archive has none."""
     if isinstance(columns.images, RenderedImages):
         return columns.images.amplitudes, columns.images.basis
+    if not np.isfinite(columns.images).all():
+        raise ParseError(columns.path, None, "finite images", "others")
     n, n_channels, size, _ = columns.images.shape
     basis = basis_images(size=size)
     amplitudes = np.empty((n, n_channels, basis.shape[1]))

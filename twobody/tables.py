@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -43,12 +44,16 @@ def wrapped(words: Iterable[str], indent: str) -> list[str]:
     )
 
 
-def number(value: float | None) -> str:
-    """Return a number with five digits; a dash where it is missing."""
-    return "-" if value is None else f"{value + 0.0:.5g}"  # + 0.0: no -0
+def number(value: float | str | None, digits: int = 5) -> str:
+    """Return a number with so many digits, a text as it is, a dash where there is none."""
+    if isinstance(value, str):
+        return value
+    return "-" if value is None else f"{value + 0.0:.{digits}g}"  # + 0.0: no -0
 
 
 def plain(value: Any) -> float | str | None:
-    """Return a value of an array as JSON has it; NaN, that is missing, as None."""
+    """Return a value of an array as JSON has it; NaN, that is missing, as None, inf as text."""
     item: float | str = value.item()
-    return None if item != item else item  # noqa: PLR0124 - true of NaN only
+    if isinstance(item, str) or math.isfinite(item):
+        return item
+    return None if math.isnan(item) else str(item)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 from twobody.errors import ParseError
 
 PathLike = str | os.PathLike[str]
+
+_READ = 1 << 16  # bytes
 
 # Fortran may write D for double precision.
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[EeDd]([+-]?[0-9]+))?")
@@ -42,7 +43,12 @@ def read_bytes(path: PathLike) -> bytes:
         The file is missing or unreadable.
     """
     try:
-        return Path(path).read_bytes()
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            # Without a file object, which takes longer to make than a small file to read.
+            return b"".join(iter(lambda: os.read(handle, _READ), b""))
+        finally:
+            os.close(handle)
     except OSError as error:
         raise ParseError(path, None, "a readable file", error.strerror or str(error)) from error
 

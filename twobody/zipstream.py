@@ -10,14 +10,13 @@ Format: PKWARE APPNOTE.TXT 6.3.10; RFC 1951.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, Self
 
-Chunk = bytes | memoryview
+from twobody.deflate import Chunk, crc32, deflate
 
 ALIGNMENT = 64  # bytes; of stored data, so that they can be memory-mapped
 
@@ -32,7 +31,6 @@ _STORED, _DEFLATED = 0, 8
 _TIME, _DATE = 0, 1 << 5 | 1  # 1980-01-01 00:00, where zip's time begins
 _SEE_ZIP64 = 0xFFFFFFFF
 _PADDING_FIELD = 0xD935  # the extra field that zipalign and others use for alignment
-_LEVEL = 6
 _LAST_BLOCK = b"\x03\x00"  # an empty block that says that it is the last
 
 
@@ -80,7 +78,7 @@ class ZipStream:
         self._file.write(self._local_header(entry))
         start = self._file.tell()
         for data, packed in self._packed(chunks):
-            entry.crc = zlib.crc32(data, entry.crc)
+            entry.crc = crc32(data, entry.crc)
             entry.size += len(data)
             self._file.write(packed)
         if not self._store:
@@ -99,7 +97,7 @@ class ZipStream:
             return
         in_work: deque[tuple[Chunk, Future[bytes]]] = deque()
         for chunk in chunks:
-            in_work.append((chunk, self._pool.submit(_deflate, chunk)))
+            in_work.append((chunk, self._pool.submit(deflate, chunk)))
             if len(in_work) > self._jobs + 1:
                 data, future = in_work.popleft()
                 yield data, future.result()
@@ -155,8 +153,3 @@ class ZipStream:
             + entry.name
             + extra
         )
-
-
-def _deflate(chunk: Chunk) -> bytes:
-    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return packer.compress(chunk) + packer.flush(zlib.Z_FULL_FLUSH)

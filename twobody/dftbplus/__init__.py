@@ -16,6 +16,8 @@ from twobody.dftbplus.detailed_out import (
     POPULATION_TOLERANCE,
     DetailedOut,
     Orbitals,
+    agrees_with_debye,
+    agrees_with_ev,
     parse_detailed_out,
     read_detailed_out,
 )
@@ -27,6 +29,8 @@ __all__ = [
     "Geometry",
     "Levels",
     "Orbitals",
+    "agrees_with_debye",
+    "agrees_with_ev",
     "parse_band_out",
     "parse_detailed_out",
     "parse_geo_end_xyz",

@@ -1,0 +1,62 @@
+"""Parsing and rendering of both builders, measured in one process in turn.
+
+    python -m benchmarks.phases RAW_DATA REPETITIONS
+
+prints JSON: phase, builder, seconds of each repetition.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import build_dataset
+from benchmarks import plain_builder
+from twobody import images
+
+_RENDERED = 64  # pairs rendered at a time, as in the build
+
+Seconds = dict[str, dict[str, list[float]]]
+
+
+def measure(raw_data: Path, repetitions: int) -> Seconds:
+    """Return the seconds of each phase and builder; A B A B, so that both see the same machine."""
+    pairs = plain_builder.read_pairs(raw_data)
+    amplitudes = build_dataset.parse(raw_data, allow_unconverged=False).pairs.amplitudes
+    basis = images.basis_images()
+
+    def parse_plainly() -> None:
+        plain_builder.read_pairs(raw_data)
+        plain_builder.read_labels(raw_data)
+
+    def render() -> None:
+        for start in range(0, len(amplitudes), _RENDERED):
+            images.render(amplitudes[start : start + _RENDERED], basis)
+
+    phases: dict[str, dict[str, Callable[[], object]]] = {
+        "parsing": {
+            "plain": parse_plainly,
+            "twobody": lambda: build_dataset.parse(raw_data, allow_unconverged=False),
+        },
+        "rendering": {
+            "plain": lambda: np.stack([plain_builder.render(pair) for pair in pairs]),
+            "twobody": render,
+        },
+    }
+    seconds: Seconds = {phase: {name: [] for name in calls} for phase, calls in phases.items()}
+    for _ in range(repetitions):
+        for phase, calls in phases.items():
+            for name, call in calls.items():
+                start = time.perf_counter()
+                call()
+                seconds[phase][name].append(time.perf_counter() - start)
+    return seconds
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(Path(sys.argv[1]), int(sys.argv[2]))))  # noqa: T201 - its output

@@ -1,0 +1,49 @@
+"""Build an archive of many times the pairs there are, to see what memory it takes.
+
+    python -m benchmarks.scale RAW_DATA FOLDER FACTOR
+
+The names of the pairs come FACTOR times: each time the files are opened, read, hashed, parsed and
+checked anew, and every sample is rendered, compressed, written, read back and described in
+``analysis/`` by the code of the build. Only the label files are read once, and their rows repeated:
+no two rows may have one name.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import build_dataset
+from twobody.archive import ARCHIVE
+from twobody.cores import n_cores
+from twobody.files import InputDigest
+from twobody.label_files import read_label_files
+from twobody.pairs import find_pairs, read_pairs
+
+
+def build(raw_data: Path, folder: Path, factor: int) -> int:
+    """Build the dataset `factor` times over in one archive; return how many samples it holds."""
+    digest = InputDigest()
+    names, problems = find_pairs(raw_data)
+    labels, label_problems = read_label_files(raw_data, names, digest)
+    repeated = (name for _ in range(factor) for name in names)
+    pairs, pair_problems = read_pairs(raw_data, repeated, digest)
+    if problems := [*problems, *label_problems, *pair_problems]:
+        raise problems[0].error
+    sources = build_dataset.Sources(
+        found=len(pairs.names),
+        pairs=pairs,
+        labels=labels.take(np.tile(np.arange(len(names)), factor)),
+        problems=[],
+        digest=digest.hexdigest(),
+    )
+    dataset = build_dataset.merge(sources)
+    archive = folder / ARCHIVE
+    build_dataset.write(dataset, [], archive, store=False, jobs=n_cores())
+    return len(pairs.names)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

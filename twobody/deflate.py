@@ -1,0 +1,54 @@
+"""The compressor: Intel's ISA-L where it is installed (the extra ``fast``), zlib otherwise.
+
+Both make and read the same format. ISA-L is some six times as fast as zlib and its output 1 %
+larger; what is compressed does not depend on it, only the compressed bytes do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO
+
+try:
+    from isal import isal_zlib as library
+except ImportError:
+    import zlib as library  # type: ignore[no-redef]
+
+LIBRARY: str = library.__name__
+
+Chunk = bytes | memoryview
+
+# zlib's level 6 takes a third longer than 3 for 1 % less; 2 is the smallest of ISA-L's for images.
+_LEVEL = 3 if LIBRARY == "zlib" else 2
+_READ, _UNPACKED = 1 << 16, 1 << 18  # bytes at a time: what is in work stays in the cache
+
+InflateError: type[Exception] = library.error  # type: ignore[assignment]  # isal calls it an instance
+crc32 = library.crc32
+
+
+def deflate(chunk: Chunk) -> bytes:
+    """Compress `chunk` so that such pieces, one after the other, are one raw deflate stream.
+
+    Each ends on a byte border and refers to nothing before itself (a full flush).
+    """
+    packer = library.compressobj(_LEVEL, library.DEFLATED, -library.MAX_WBITS)
+    return packer.compress(chunk) + packer.flush(library.Z_FULL_FLUSH)
+
+
+def inflate(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield what the raw deflate stream in `file` holds.
+
+    Raises
+    ------
+    EOFError
+        The stream is cut off.
+    InflateError
+        It is no deflate stream.
+    """
+    unpacker = library.decompressobj(-library.MAX_WBITS)
+    while not unpacker.eof:
+        packed = unpacker.unconsumed_tail or file.read(_READ)
+        chunk = unpacker.decompress(packed, _UNPACKED)
+        if not packed and not chunk:
+            raise EOFError("its data end early")
+        yield chunk

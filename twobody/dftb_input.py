@@ -1,0 +1,217 @@
+"""Settings of a DFTB+ run, the ladder of settings for runs that fail, and their HSD text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import hsd
+from hsd.common import ATTRIB_SUFFIX, HSD_ATTRIB_SUFFIX
+
+from twobody.elements import COVALENT_RADII
+from twobody.errors import ParseError
+from twobody.text import PathLike, read_text
+
+PARSER_VERSION = 14
+"""The input version of DFTB+ 24.1, which made the shipped data; later versions read it too."""
+
+# Nodes that hold one of several methods: another method replaces the first instead of joining it.
+_CHOICES = {
+    "geometry",
+    "driver",
+    "hamiltonian",
+    "mixer",
+    "slaterkosterfiles",
+    "filling",
+    "spinpolarisation",
+}
+
+_Tree = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run depends on beside the pair and its parameters; the shipped data have the defaults.
+
+    Attributes
+    ----------
+    start_factor : float
+        Distance at the start, in units of the sum of the covalent radii.
+    temperature : float
+        Electronic temperature of the Fermi filling [K].
+    scc_tolerance : float
+        Largest difference of charges between two SCC cycles at the end [e].
+    max_force : float
+        Largest force component at the end [H/bohr].
+    unpaired_electrons : float or None
+        Spin polarisation (collinear) with so many unpaired electrons; None without.
+    extra : str
+        HSD text that is merged into the input; where both speak of a node, it wins.
+    mixing : float
+        Parameter of the Anderson mixer.
+    max_scc_iterations, max_steps : int
+        Most SCC cycles, most geometry steps.
+    optimiser : str
+        DFTB+'s name of the driver.
+    """
+
+    start_factor: float = 1.0
+    temperature: float = 300.0
+    scc_tolerance: float = 1e-6
+    max_force: float = 1e-4
+    unpaired_electrons: float | None = None
+    extra: str = ""
+    mixing: float = 0.05
+    max_scc_iterations: int = 1000
+    max_steps: int = 200
+    optimiser: str = "ConjugateGradient"
+
+
+def ladder(settings: Settings) -> dict[str, Settings]:
+    """Return the settings to try one after the other until a run converges, by what is new in them.
+
+    Each rung keeps the changes of those before it. They stand in the order of how much they change
+    the result: mixing does not at all, another optimiser and another starting distance may end in
+    another minimum, and the temperature is part of what is computed.
+    """
+    mixing = replace(
+        settings, mixing=settings.mixing / 5, max_scc_iterations=3 * settings.max_scc_iterations
+    )
+    optimiser = replace(mixing, optimiser="LBFGS", max_steps=5 * settings.max_steps)
+    start = replace(optimiser, start_factor=1.15 * settings.start_factor)
+    temperature = replace(start, temperature=max(1000.0, 3 * settings.temperature))
+    return {
+        "as given": settings,
+        "mixing": mixing,
+        "optimiser": optimiser,
+        "start": start,
+        "temperature": temperature,
+    }
+
+
+def sum_of_radii(elements: tuple[str, str]) -> float:
+    """Sum of the covalent radii of two elements [Å]; see `COVALENT_RADII`."""
+    return COVALENT_RADII[elements[0]] + COVALENT_RADII[elements[1]]
+
+
+def start_distance(elements: tuple[str, str], settings: Settings) -> float:
+    """Distance of the atoms at the start [Å], with six decimals."""
+    return round(settings.start_factor * sum_of_radii(elements), 6)
+
+
+def describe(elements: tuple[str, str], settings: Settings) -> str:
+    """Name in one line what the ladder changes, and whether extra HSD may change it once more."""
+    words = (
+        f"Anderson {settings.mixing:g} in {settings.max_scc_iterations} cycles, "
+        f"{settings.optimiser} in {settings.max_steps} steps, {settings.temperature:g} K, "
+        f"start at {start_distance(elements, settings):.3f} Å"
+    )
+    return f"{words}, then extra HSD" if settings.extra else words
+
+
+def input_text(
+    elements: tuple[str, str], shells: tuple[str, str], prefix: str, settings: Settings
+) -> str:
+    """Return the ``dftb_in.hsd`` that optimises the isolated dimer of `elements` along z.
+
+    Parameters
+    ----------
+    elements
+        Symbols of the two atoms.
+    shells
+        Letters of their largest angular momenta.
+    prefix
+        Path of the Slater-Koster files up to the first symbol, as seen from the folder of the run.
+    settings
+        Everything else.
+    """
+    tree = _input_tree(elements, shells, prefix, settings)
+    if not settings.extra:
+        return str(hsd.dump_string(tree))
+    lowered = {"lower_tag_names": True, "include_hsd_attribs": True}  # tags have no case in HSD
+    merged = hsd.load_string(hsd.dump_string(tree), **lowered)
+    _merge(merged, hsd.load_string(settings.extra, **lowered))
+    return str(hsd.dump_string(merged, use_hsd_attribs=True))
+
+
+def read_extra(path: PathLike) -> str:
+    """Read an HSD file that is to be merged into every input.
+
+    Raises
+    ------
+    ParseError
+        It is no HSD.
+    """
+    text = read_text(path)
+    try:
+        hsd.load_string(text)
+    except hsd.HsdError as error:
+        raise ParseError(path, None, "HSD", str(error)) from error
+    return text
+
+
+def _input_tree(
+    elements: tuple[str, str], shells: tuple[str, str], prefix: str, settings: Settings
+) -> _Tree:
+    types = list(dict.fromkeys(elements))
+    distance = start_distance(elements, settings)
+    dftb: _Tree = {
+        "SCC": True,
+        "SCCTolerance": settings.scc_tolerance,
+        "MaxSCCIterations": settings.max_scc_iterations,
+        "Mixer": {"Anderson": {"MixingParameter": settings.mixing}},
+        "Charge": 0.0,
+        "MaxAngularMomentum": {
+            element: f'"{shell}"' for element, shell in zip(elements, shells, strict=True)
+        },
+        "SlaterKosterFiles": {
+            "Type2FileNames": {"Prefix": f'"{prefix}"', "Separator": '"-"', "Suffix": '".skf"'}
+        },
+        "Filling": {
+            "Fermi": {"Temperature": settings.temperature, "Temperature" + ATTRIB_SUFFIX: "Kelvin"}
+        },
+    }
+    if settings.unpaired_electrons is not None:
+        dftb["SpinPolarisation"] = {"Colinear": {"UnpairedElectrons": settings.unpaired_electrons}}
+    return {
+        "Geometry": {
+            "GenFormat": [
+                [2, "C"],
+                types,
+                [1, 1, 0.0, 0.0, 0.0],
+                [2, len(types), 0.0, 0.0, distance],
+            ]
+        },
+        "Driver": {
+            settings.optimiser: {
+                "MovedAtoms": "1:-1",
+                "MaxForceComponent": settings.max_force,
+                "MaxSteps": settings.max_steps,
+                "OutputPrefix": '"geo_end"',
+            }
+        },
+        "Hamiltonian": {"DFTB": dftb},
+        "Analysis": {"MullikenAnalysis": True},
+        "Options": {"WriteDetailedOut": True},
+        "ParserOptions": {"ParserVersion": PARSER_VERSION},
+    }
+
+
+def _merge(tree: _Tree, extra: _Tree) -> None:
+    """Put the nodes of `extra` into `tree`; both have tags in lower case and HSD attributes."""
+    for tag, value in extra.items():
+        if tag.endswith((ATTRIB_SUFFIX, HSD_ATTRIB_SUFFIX)):
+            continue
+        old = tree.get(tag)
+        if (
+            isinstance(old, dict)
+            and isinstance(value, dict)
+            and (tag not in _CHOICES or old.keys() & value.keys())
+        ):
+            _merge(old, value)
+            continue
+        tree[tag] = value
+        for suffix in (ATTRIB_SUFFIX, HSD_ATTRIB_SUFFIX):
+            tree.pop(tag + suffix, None)
+            if tag + suffix in extra:
+                tree[tag + suffix] = extra[tag + suffix]

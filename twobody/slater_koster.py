@@ -1,0 +1,137 @@
+"""A folder of Slater-Koster files: its elements, the shells of their basis, what a run reads."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from twobody.elements import ATOMIC_NUMBERS
+from twobody.errors import ParseError
+from twobody.text import parse_integer, parse_number, quote, read_bytes, read_text, split_lines
+
+SHELLS = "spdf"
+"""Letters of the angular momenta 0 to 3."""
+
+# Where a row holds the sigma overlap of two shells of one kind, counted from its end. The row ends
+# Sdd0 Sdd1 Sdd2 Spd0 Spd1 Spp0 Spp1 Ssd0 Ssp0 Sss0, and in the extended format
+# Sff0 Sff1 Sff2 Sff3 Sdf0 Sdf1 Sdf2 Sdd0 Sdd1 Sdd2
+# Spf0 Spf1 Spd0 Spd1 Spp0 Spp1 Ssf0 Ssd0 Ssp0 Sss0.
+_OVERLAPS = {"s": -1, "p": -5, "d": -10}
+_EXTENDED_OVERLAPS = {"s": -1, "p": -6, "d": -13, "f": -20}
+
+
+class SlaterKosterFiles:
+    """The files ``A-B.skf`` of a folder; each is read once.
+
+    Attributes
+    ----------
+    folder : Path
+        Absolute, without symbolic links.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self._shells: dict[str, str] = {}
+        self._hashes: dict[str, str] = {}
+
+    def elements(self) -> list[str]:
+        """Return the elements that have a homonuclear file, sorted.
+
+        Raises
+        ------
+        ParseError
+            There are none.
+        """
+        names = {path.name for path in self.folder.glob("*-*.skf")}
+        found = [symbol for symbol in sorted(ATOMIC_NUMBERS) if f"{symbol}-{symbol}.skf" in names]
+        if not found:
+            expected = "a folder of Slater-Koster files (A-A.skf, A-B.skf, ...)"
+            raise ParseError(self.folder, None, expected, "none")
+        return found
+
+    def highest_shell(self, symbol: str) -> str:
+        """Return the letter of the largest angular momentum of an element; see `highest_shell`."""
+        if symbol not in self._shells:
+            self._shells[symbol] = highest_shell(self.folder / f"{symbol}-{symbol}.skf")
+        return self._shells[symbol]
+
+    def digest(self, elements: tuple[str, str]) -> str:
+        """Return the SHA-256 over the files that a run of the pair `elements` reads.
+
+        Raises
+        ------
+        ParseError
+            One of them is missing or unreadable.
+        """
+        names = sorted({f"{a}-{b}.skf" for a in elements for b in elements})
+        for name in names:
+            if name not in self._hashes:
+                data = read_bytes(self.folder / name)
+                self._hashes[name] = hashlib.sha256(data).hexdigest()
+        listing = "".join(f"{self._hashes[name]}  {name}\n" for name in names)
+        return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def highest_shell(path: Path) -> str:
+    """Return the letter of the largest angular momentum in the basis of a homonuclear file.
+
+    A shell is in the basis where its overlap with the same shell of the other atom (the columns
+    Sss0, Spp0, Sdd0, Sff0) is not zero at every distance. The on-site line cannot tell: an empty
+    shell of the basis has no occupation (d of Al), and some parameter sets give on-site energies or
+    Hubbard values of shells that they do not have. But an occupied shell must have an overlap.
+
+    Format: "Format of the v1.0 Slater-Koster files" (slakoformat), dftb.org. Numbers are separated
+    by blanks or commas; ``n*x`` is n times x. DFTB+ reads one row less than the number of grid
+    points, and sets exist that have no more.
+
+    Raises
+    ------
+    ParseError
+        The file is not a whole homonuclear Slater-Koster file, or leaves out a shell below the
+        highest (DFTB+ then needs more than a largest angular momentum).
+    """
+    lines = split_lines(read_text(path))
+    extended = lines[0].startswith("@")
+    overlaps = _EXTENDED_OVERLAPS if extended else _OVERLAPS
+    grid = 1 if extended else 0
+    n_shells = len(overlaps)
+    on_site = _numbers(lines, grid + 1, path, 3 * n_shells + 1, "the on-site values of a shell")
+    n_points = _grid_points(lines, grid, path)
+    present = dict.fromkeys(overlaps, False)
+    for i in range(grid + 3, grid + 2 + n_points):
+        row = _numbers(lines, i, path, 40 if extended else 20, "an integral")
+        for shell, column in overlaps.items():
+            present[shell] |= row[column] != 0.0
+    occupations = dict(zip(overlaps, reversed(on_site), strict=False))
+    for shell, occupation in occupations.items():
+        if occupation > 0.0 and not present[shell]:
+            expected = f"an overlap of the occupied {shell} shell"
+            raise ParseError(path, None, expected, "zero at every distance")
+    shells = "".join(shell for shell in overlaps if present[shell])
+    if not shells or shells != SHELLS[: len(shells)]:
+        expected = "overlaps of all shells from s up to the highest"
+        raise ParseError(path, None, expected, f"overlaps of {shells or 'none'}")
+    return shells[-1]
+
+
+def _grid_points(lines: list[str], i: int, path: Path) -> int:
+    tokens = lines[i].replace(",", " ").split() if i < len(lines) else []
+    if len(tokens) < 2:  # some sets add the number of shells
+        found = quote(lines[i]) if i < len(lines) else "the end of the file"
+        raise ParseError(path, i + 1, "grid distance and number of grid points", found)
+    n_points = parse_integer(tokens[1], path, i + 1, "the number of grid points")
+    if n_points < 2:
+        raise ParseError(path, i + 1, "at least two grid points", tokens[1])
+    return n_points
+
+
+def _numbers(lines: list[str], i: int, path: Path, count: int, what: str) -> list[float]:
+    """Read the `count` numbers of line `i` (counted from 0)."""
+    values: list[float] = []
+    for token in lines[i].replace(",", " ").split() if i < len(lines) else []:
+        repeat, star, value = token.rpartition("*")
+        n = parse_integer(repeat, path, i + 1, "a repeat count") if star else 1
+        values += [parse_number(value, path, i + 1, what)] * min(n, count + 1 - len(values))
+    if len(values) != count:
+        raise ParseError(path, i + 1, f"{count} numbers", f"{len(values)}")
+    return values
