@@ -50,7 +50,6 @@ def test_there_is_one_row_for_every_label():
 
 
 def test_bars_in_formulas_do_not_split_cells():
-    assert (
-        "| `q_absmean` | e | mean of \\|q\\| | detailed.out: Atomic gross charges |"
-        in label_table()
-    )
+    (row,) = (row for row in label_table().splitlines() if "`q_absmean`" in row)
+    assert row.replace("\\|", "").count("|") == 6  # of five cells
+    assert "mean of \\|q\\|" in row
