@@ -1,0 +1,151 @@
+"""Samples: which pairs become samples, and what is said of them."""
+
+import copy
+import multiprocessing
+import pickle
+
+import numpy as np
+import pytest
+
+from twobody import ParseError, samples
+from twobody.archive_reader import read_columns
+from twobody.columns import RenderedImages
+from twobody.samples import ImageCache, PairSamples
+
+
+@pytest.fixture(scope="module")
+def gap(archive):
+    return PairSamples(archive, ["e_g_ev"], "drop")
+
+
+@pytest.fixture
+def images(archive):
+    return read_columns(archive).take(np.arange(20)).images
+
+
+def test_pairs_without_the_label_are_left_out_and_named(gap, archive):
+    columns = read_columns(archive)
+    values = columns.label_values[:, columns.label_names.tolist().index("e_g_ev")]
+    assert gap.dropped.tolist() == columns.pair_names[np.isnan(values)].tolist()
+    assert gap.dropped.tolist() == ["He_He", "He_Ne", "Ne_Ne"]
+    assert len(gap.pair_names) == 2850 - 3
+
+
+def test_nan_keeps_every_pair(archive):
+    kept = PairSamples(archive, ["e_g_ev"], "nan")
+    assert len(kept.pair_names) == 2850
+    assert kept.dropped.size == 0
+
+
+def test_error_refuses_where_a_pair_lacks_the_label(archive):
+    with pytest.raises(ParseError, match=r"e_g_ev for every pair, found 3 pairs .* first He_He"):
+        PairSamples(archive, ["e_g_ev"], "error")
+    assert len(PairSamples(archive, ["e_homo_ev"], "error").pair_names) == 2850
+
+
+def test_of_several_labels_all_have_to_be_there(archive):
+    both = PairSamples(archive, ["e_homo_ev", "softness_evinv"], "drop")
+    assert len(both.pair_names) == 735
+    assert both.label_units == {"e_homo_ev": "eV", "softness_evinv": "1/eV"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "missing", "message"),
+    [
+        (["e_gap_ev"], "drop", "unknown label 'e_gap_ev'; did you mean 'e_g_ev'"),
+        (["E_g_eV"], "drop", "did you mean 'e_g_ev'"),
+        (["???"], "drop", "did you mean 'total_energy_ev'"),
+        (["system_id_guess"], "drop", "'system_id_guess' is text"),
+        ([], "drop", "at least one target label"),
+        (["e_g_ev"], "ignore", "missing must be 'drop', 'nan' or 'error'"),
+    ],
+)
+def test_wrong_arguments_are_refused(labels, missing, message, archive):
+    with pytest.raises(ValueError, match=message):
+        PairSamples(archive, labels, missing)
+
+
+def test_a_label_that_no_pair_has_is_refused(archive, tmp_path):
+    with np.load(archive) as plain:
+        arrays = {
+            name: plain[name][:2] for name in ("images", "geometries", "elements", "pair_names")
+        }
+    empty = np.array([{"a": None}, {"a": None}], dtype=object)
+    np.savez(tmp_path / "old.npz", allow_pickle=True, labels=empty, **arrays)
+    with pytest.raises(ParseError, match="pairs that have a, found none"):
+        PairSamples(tmp_path / "old.npz", ["a"], "drop")
+
+
+def test_a_split_can_hold_out_elements(gap):
+    with_noble, without = gap.indices_with(["He", "Ne"]), gap.indices_without(["He", "Ne"])
+    assert set(gap.elements[with_noble].ravel()) >= {"He", "Ne"}
+    assert all({"He", "Ne"} & set(pair) for pair in gap.elements[with_noble].tolist())
+    assert not {"He", "Ne"} & set(gap.elements[without].ravel())
+    assert sorted([*with_noble, *without]) == list(range(len(gap.pair_names)))
+
+
+def test_one_element_may_be_given_as_it_is(gap):
+    assert gap.indices_with("He").tolist() == gap.indices_with(["He"]).tolist()
+    assert len(gap.indices_with("He")) == 75 - 2
+
+
+@pytest.mark.parametrize("elements", ["he", ["He", "Qq"], "HeNe"])
+def test_what_is_no_element_is_refused(elements, gap):
+    with pytest.raises(ValueError, match="is not the symbol of an element"):
+        gap.indices_with(elements)
+
+
+def test_cached_images_are_the_rendered_ones_in_any_order(images):
+    cache = ImageCache(images)
+    for order in ([3, 1, 3], [1, 2, 19], list(range(20))[::-1], []):
+        rows = np.array(order, np.int64)
+        np.testing.assert_array_equal(cache[rows], images[rows], strict=True)
+
+
+def test_changing_what_a_cache_gave_does_not_change_what_it_gives(images):
+    cache, rows = ImageCache(images), np.array([4])
+    for _ in range(2):
+        cache[rows][:] = -1
+    np.testing.assert_array_equal(cache[rows], images[rows])
+
+
+def test_a_cache_renders_every_image_once(images, monkeypatch):
+    rendered = []
+    render = RenderedImages.__getitem__
+    monkeypatch.setattr(
+        RenderedImages,
+        "__getitem__",
+        lambda self, rows: rendered.extend(rows) or render(self, rows),
+    )
+    cache = ImageCache(images)
+    for rows in ([3, 1], [1, 2], [3, 2, 1]):
+        cache[np.array(rows)]
+    assert rendered == [3, 1, 2]
+
+
+def test_workers_keep_no_images(images, monkeypatch):
+    cache = ImageCache(images)
+    monkeypatch.setattr(multiprocessing.current_process(), "_config", {"daemon": True})
+    np.testing.assert_array_equal(cache[np.array([2])], images[np.array([2])])
+    assert not cache._made.any()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))])  # noqa: S301
+def test_a_copy_of_a_cache_starts_anew_and_is_small(copied, images):
+    cache = ImageCache(images)
+    cache[np.arange(20)]
+    new = copied(cache)
+    assert not new._made.any()
+    np.testing.assert_array_equal(new[np.arange(20)], images[np.arange(20)])
+    assert len(pickle.dumps(cache)) < 100_000
+
+
+def test_images_beyond_the_limit_are_rendered_every_time(archive, monkeypatch):
+    monkeypatch.setattr(samples, "MOST_KEPT", 1000)
+    large = PairSamples(archive, ["e_g_ev"], "drop")
+    assert isinstance(large._images, RenderedImages)
+
+
+def test_an_empty_list_of_elements_holds_nothing_out(gap):
+    assert gap.indices_with([]).size == 0
+    assert gap.indices_without([]).size == len(gap.pair_names)
