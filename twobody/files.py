@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -54,29 +55,46 @@ def staging(folder: Path) -> Iterator[Path]:
 
 
 def publish(moves: list[tuple[Path, Path]], folder: Path) -> None:
-    """Move staged files to their places in or below `folder`, all in one go.
+    """Move staged files to their places in or below `folder`, one right after the other.
 
     Each move replaces the target as a whole, and where one fails those before it are undone. Data
     are on the disk before the first move, and no other build publishes into `folder` meanwhile.
     """
+    mode = 0o666 & ~_umask()  # that of any new file
     for staged, _ in moves:
-        staged.chmod(0o666 & ~_umask())
-        with staged.open("r+b") as file:  # Windows flushes writable files only
-            os.fsync(file.fileno())
-    with _locked(folder), ExitStack() as undo:
-        for i, (staged, target) in enumerate(moves):
-            if i + 1 < len(moves):  # nothing comes after the last move that could fail
-                undo.callback(_put_back, _copied(target, staged.with_name(f"{i}.before")), target)
-            staged.replace(target)
-        undo.pop_all()
+        staged.chmod(mode)
+    with ThreadPoolExecutor() as threads:  # the disk takes many files at a time
+        list(threads.map(_flush, [staged for staged, _ in moves]))
+    with _locked(folder):
+        before = [
+            _kept(target, staged.with_name(f"{i}.before"))
+            for i, (staged, target) in enumerate(moves)
+        ]
+        moved = []
+        try:
+            for (staged, target), kept in zip(moves, before, strict=True):
+                staged.replace(target)
+                moved.append((kept, target))
+        except BaseException:
+            for kept, target in moved:
+                _put_back(kept, target)
+            raise
 
 
-def _copied(file: Path, copy: Path) -> Path | None:
-    """Copy a file, if there is one."""
+def _flush(staged: Path) -> None:
+    with staged.open("r+b") as file:  # Windows flushes writable files only
+        os.fsync(file.fileno())
+
+
+def _kept(file: Path, name: Path) -> Path | None:
+    """Give a file, if there is one, a second name, or a copy where there are no such names."""
     if not file.exists():
         return None
-    shutil.copy2(file, copy)
-    return copy
+    try:
+        name.hardlink_to(file)
+    except OSError:
+        shutil.copy2(file, name)
+    return name
 
 
 def _put_back(copy: Path | None, target: Path) -> None:
@@ -93,8 +111,7 @@ def publish_folder(staged: Path, target: Path) -> None:
     """
     for path in staged.rglob("*"):
         if path.is_file():
-            with path.open("r+b") as file:  # Windows flushes writable files only
-                os.fsync(file.fileno())
+            _flush(path)
     with _locked(target.parent), ExitStack() as undo:
         if target.exists():
             undo.callback(target.rename(staged.with_suffix(".before")).rename, target)
@@ -149,6 +166,6 @@ def _remove_if_abandoned(folder: Path) -> None:
 
 
 def _umask() -> int:
-    mask = os.umask(0)
+    mask = os.umask(0)  # it can only be read by setting it
     os.umask(mask)
     return mask
