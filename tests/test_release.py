@@ -17,7 +17,7 @@ from twobody import ParseError, __version__
 from twobody.archive import Archive
 from twobody.files import sha256
 from twobody.labels import LABELS
-from twobody.release import check_release, release_date, write_release
+from twobody.release import card, check_release, release_date, write_release
 
 # What the project depends on, and what lies in the repository; a release must do without.
 GUARD = """
@@ -199,6 +199,14 @@ def test_the_card_begins_with_the_header_of_the_hub(release):
         assert (release / config["data_files"]).is_file()
     assert "6 pairs of elements" in text
     assert "$" not in text
+
+
+@pytest.mark.parametrize(
+    ("n_pairs", "category"),
+    [(999, "n<1K"), (1_000, "1K<n<10K"), (99_999, "10K<n<100K"), (3_000_000, "1M<n<10M")],
+)
+def test_the_card_names_the_size_as_the_hub_does(n_pairs, category):
+    assert f"size_categories:\n- {category}\n" in card(n_pairs)
 
 
 # rdflib, which mlcroissant uses, warns of its own class.

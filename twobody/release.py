@@ -21,6 +21,7 @@ from twobody.archive_reader import read_columns
 from twobody.croissant import describe
 from twobody.errors import ParseError
 from twobody.files import publish_folder, sha256, staging
+from twobody.labels import LABELS
 from twobody.text import decode, read_bytes
 
 NAME = "TwoBody"
@@ -137,6 +138,7 @@ def card(n_pairs: int) -> str:
     return template.substitute(
         version=__version__,
         n_pairs=f"{n_pairs:,}",
+        n_labels=len(LABELS),
         size_category=_size_category(n_pairs),
         members=markdown.member_table(),
         labels=markdown.label_table(),
@@ -145,11 +147,10 @@ def card(n_pairs: int) -> str:
 
 
 def _size_category(n: int) -> str:
-    """Return the hub's name for a number of examples up to a million."""
-    for limit, name in ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K")):
-        if n < limit:
-            return name
-    return "100K<n<1M"
+    """Return the hub's name for a number of examples."""
+    limits = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
+    k = max(len(str(n)) - 3, 0)
+    return f"{limits[k - 1]}<n<{limits[k]}" if k else f"n<{limits[0]}"
 
 
 def _files(folder: Path) -> set[str]:
@@ -160,9 +161,9 @@ def _files(folder: Path) -> set[str]:
 
 def _listed(release: Path) -> set[str]:
     sums = release / SUMS
-    return (
-        {SUMS, *_SUMS_LINE.findall(sums.read_text("utf-8", "replace"))} if sums.is_file() else set()
-    )
+    if not sums.is_file():
+        return set()
+    return {SUMS, *_SUMS_LINE.findall(sums.read_text(encoding="utf-8", errors="replace"))}
 
 
 def _write(path: Path, text: str) -> None:
