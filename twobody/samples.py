@@ -109,18 +109,19 @@ class PairSamples:
             raise ParseError(path, None, f"pairs that have {what}", "none")
         self.dropped: NDArray[np.str_] = columns.pair_names[~keep]
         """Names of the pairs that were left out because they lack a label."""
-        self._columns = columns.take(keep)
-        self._values = values[keep]
+        self._columns = columns
+        self._values = values
+        self._kept = np.flatnonzero(keep)
         self.channels: tuple[str, ...] = tuple(columns.channels.tolist())
         """Names of the image channels."""
         units = columns.label_units[chosen].tolist()
         self.label_units: dict[str, str] = dict(zip(labels, units, strict=True))
         """Unit of each target; empty where the archive does not say it."""
-        self._images = _cached(self._columns.images)
+        self._images = _cached(columns.images)
 
     def _rows(self) -> NDArray[np.int64]:
         """Return which rows of the columns the samples are, in their order."""
-        return np.arange(len(self._values))
+        return self._kept
 
     @property
     def pair_names(self) -> NDArray[np.str_]:
