@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from tqdm import tqdm
 from twobody import ParseError, __version__, images
 from twobody.analysis import ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
 from twobody.archive import FORMAT_VERSION, Archive
-from twobody.archive_writer import Dataset, write_archive, write_pair_files
+from twobody.archive_writer import Dataset, pair_files, write_archive
 from twobody.errors import NO_PAIR, PairProblem
 from twobody.files import InputDigest, publish, staging
 from twobody.label_files import BONDS_FILE, LabelTable, read_label_files
@@ -68,16 +69,27 @@ def main(
     start = time.perf_counter()
     archive = output if output.suffix == ".npz" else output / ARCHIVE
     try:
+        check_targets(archive, per_pair_files)
         sources = parse(raw_data, allow_unconverged=allow_unconverged)
         if sources.problems and not (skip_invalid and sources.problems[0].pair_name != NO_PAIR):
             refuse(sources.problems)
         dataset = merge(raw_data, sources)
-        digest = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
-        if per_pair_files is not None:
-            write_pair_files(per_pair_files, dataset)
+        with pair_files(per_pair_files, dataset) if per_pair_files else nullcontext():
+            digest = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
     summarise(archive, dataset, sources, digest, time.perf_counter() - start)
+
+
+def check_targets(archive: Path, per_pair_files: Path | None) -> None:
+    """Refuse, before anything is read, places that the output cannot take."""
+    analysis = archive.parent / ANALYSIS
+    if archive.is_dir():
+        raise ParseError(archive, None, "a file, or nothing", "a folder")
+    if analysis.exists() and not analysis.is_dir():
+        raise ParseError(analysis, None, "a folder, or nothing", "a file")
+    if per_pair_files is not None and per_pair_files.resolve() == archive.parent.resolve():
+        raise ParseError(per_pair_files, None, "a folder of their own for pair files", ARCHIVE)
 
 
 def parse(raw_data: Path, *, allow_unconverged: bool) -> Sources:

@@ -1,7 +1,8 @@
-"""What several test files need: the archive of all shipped pairs, and a small raw_data to damage."""
+"""What many tests need: the archive of all shipped pairs, and a small raw_data to damage."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,12 @@ SMALL = (  # sorted, as Python sorts strings
 )
 
 
+def below(folder: Path, message: object) -> str:
+    """Return a message with its paths relative to `folder`, with slashes on every system."""
+    text = str(message).replace(f"{folder}{os.sep}", "")
+    return text if os.sep == "/" else text.replace(os.sep, "/")
+
+
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the archive of all shipped pairs once; its analysis/ lies beside it."""
@@ -35,7 +42,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small_raw_data(tmp_path: Path) -> Path:
-    """Copy the pairs `SMALL`, and their rows of the CSV files, to a raw_data that may be damaged."""
+    """Copy the pairs `SMALL` and their rows of the CSV files: a raw_data that may be damaged."""
     raw_data = tmp_path / "raw_data"
     for name in SMALL:
         shutil.copytree(RAW_DATA / name, raw_data / name)

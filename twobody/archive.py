@@ -11,8 +11,8 @@ Formats: NEP 1 (.npy), PKWARE APPNOTE.TXT (zip).
 from __future__ import annotations
 
 import hashlib
-import io
 import math
+import os
 import re
 import zipfile
 import zlib
@@ -20,19 +20,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twobody.errors import ParseError
+from twobody.npy import read_npy_header
 from twobody.text import PathLike, is_text, quote
 from twobody.unpickle import unpickle_array
 
 FORMAT_VERSION = 1
 
 _READ = 1 << 20  # bytes read at a time
-_MAX_HEADER = 4096  # bytes of a .npy header; ours have 128
 _MAX_DEFLATE_RATIO = 1032  # RFC 1951: a deflate stream cannot expand further
 # What a whole archive may expand to, against bombs: images, ten to one at most, are nearly all of
 # it; in a small archive headers and padding weigh more.
@@ -256,7 +256,9 @@ class Archive:
         if (unpacked := sum(entry.file_size for entry in self._zip.infolist())) > allowed:
             found = f"{unpacked} bytes in a file of {end}"
             raise ParseError(self.path, None, f"at most {allowed} bytes when unpacked", found)
+        self._check_count()
         seen = set()
+        end = self._zip.start_dir
         for entry in sorted(self._zip.infolist(), key=lambda e: e.header_offset, reverse=True):
             name = entry.filename
             if re.fullmatch(r"[A-Za-z0-9_]+\.npy", name) is None or name in seen:
@@ -265,9 +267,25 @@ class Archive:
             if entry.header_offset + 30 + len(name) + entry.compress_size > end:
                 raise self._error(name, "data of its own", "data that run into what follows")
             end = entry.header_offset
+        if end != 0:
+            raise ParseError(self.path, None, "a member at the start of the file", "other data")
         for entry in self._zip.infolist():
             name = entry.filename.removesuffix(".npy")
             yield name, self._checked_member(name, entry)
+
+    def _check_count(self) -> None:
+        """Check that the file ends with a directory, and that it lists as many members as it says.
+
+        Python's reader skips what it takes for a member's comment or extra field.
+        """
+        size_of_end = 22
+        with self.path.open("rb") as file:
+            file.seek(-size_of_end - len(self._zip.comment), os.SEEK_END)
+            record = file.read(size_of_end)
+        n = int.from_bytes(record[10:12], "little")
+        if not record.startswith(b"PK\5\6") or n != len(self._zip.infolist()):
+            found = f"{len(self._zip.infolist())} in it"
+            raise ParseError(self.path, None, f"a directory of {n} members at the end", found)
 
     def _checked_member(self, name: str, entry: zipfile.ZipInfo) -> MemberInfo:
         ratio = _MAX_DEFLATE_RATIO if entry.compress_type == zipfile.ZIP_DEFLATED else 1
@@ -281,7 +299,7 @@ class Archive:
             raise self._error(name, expected, f"a size of {entry.file_size}")
         try:
             with self._zip.open(entry) as file:
-                dtype, shape, header_size = _read_npy_header(file)
+                dtype, shape, header_size = read_npy_header(file)
         except (*_DAMAGE, ValueError) as error:
             raise self._error(name, "a .npy header", _damage(error)) from error
         if not dtype.hasobject:
@@ -299,20 +317,3 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
 
 def _damage(error: Exception) -> str:
     return quote(str(error)) if str(error) else type(error).__name__
-
-
-def _read_npy_header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], int]:
-    """Read dtype, shape and size of the header of a .npy member in C order."""
-    if (version := np.lib.format.read_magic(file)) != (1, 0):
-        raise ValueError(f"version {version}")
-    length_field = file.read(2)
-    length = int.from_bytes(length_field, "little")
-    if length > _MAX_HEADER:
-        raise ValueError(f"a header of {length} bytes")
-    header = io.BytesIO(length_field + file.read(length))
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(header, _MAX_HEADER)
-    plain = dtype.kind in "fiubUSO" and dtype.fields is None and dtype.subdtype is None
-    plain = plain and dtype.itemsize > 0
-    if fortran_order or not plain or dtype.byteorder == ">" or min(shape, default=0) < 0:
-        raise ValueError(f"dtype {dtype.str}, shape {list(shape)}, fortran_order {fortran_order}")
-    return dtype, shape, 10 + length

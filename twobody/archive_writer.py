@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +19,7 @@ from twobody.archive import MEMBERS, ContentDigest
 from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
+from twobody.npy import npy_header
 from twobody.objects import Plain, pickled_dicts
 from twobody.pairs import METADATA_NAMES, PairTable
 from twobody.text import quote
@@ -153,7 +154,7 @@ def metadata_dicts(pairs: PairTable) -> Iterator[dict[str, Plain]]:
             "fermi_level": fermi,
             "total_energy": energy,
             "dipole_moment": tuple(dipole),
-            "num_atoms": int(n_atoms or 0),
+            "num_atoms": None if n_atoms is None else int(n_atoms),
             "bond_length": length,
         }
 
@@ -162,25 +163,17 @@ def _npy(name: str, array: _Array, digest: ContentDigest) -> Iterator[Chunk]:
     """Yield an array as a .npy file, taking it into the digest on the way."""
     dtype, shape, chunks = array
     digest.begin(name, dtype, shape)
-    yield _npy_header(dtype, shape)
+    yield npy_header(dtype, shape)
     for chunk in chunks:
         digest.add(chunk)
         yield chunk
 
 
-def _npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    buffer = io.BytesIO()
-    description = {
-        "descr": np.lib.format.dtype_to_descr(dtype),
-        "fortran_order": False,
-        "shape": shape,
-    }
-    np.lib.format.write_array_header_1_0(buffer, description)
-    return buffer.getvalue()
+@contextmanager
+def pair_files(folder: Path, dataset: Dataset) -> Iterator[None]:
+    """Write one .npz file a pair, ``A_B.npz``; they take their places in `folder` at the end.
 
-
-def write_pair_files(folder: Path, dataset: Dataset) -> None:
-    """Write one .npz file a pair, ``A_B.npz``, into `folder`; those of other pairs are removed.
+    Where what stands between ends in an error, nothing changes. Files of other pairs are removed.
 
     Keys: image float32 [10, 32, 32], geometry float32 [2, 4] (x, y, z [Å], population [e]),
     elements, pair_name, and the dicts labels and metadata (0-d object arrays).
@@ -200,6 +193,7 @@ def write_pair_files(folder: Path, dataset: Dataset) -> None:
             with (staged / name).open("wb") as file, ZipStream(file, jobs=1, store=False) as stream:
                 for key, array in members.items():
                     stream.add(f"{key}.npy", _npy(key, array, ContentDigest()))
+        yield
         publish([(staged / name, folder / name) for name in new], folder)
     for name in old.difference(new):
         (folder / name).unlink()

@@ -52,16 +52,34 @@ def staging(folder: Path) -> Iterator[Path]:
 def publish(moves: list[tuple[Path, Path]], folder: Path) -> None:
     """Move staged files to their places in or below `folder`, all in one go.
 
-    Each move replaces the target as a whole. Data are on the disk before the first move, and no
-    other build publishes into `folder` meanwhile.
+    Each move replaces the target as a whole, and where one fails those before it are undone. Data
+    are on the disk before the first move, and no other build publishes into `folder` meanwhile.
     """
     for staged, _ in moves:
         staged.chmod(0o666 & ~_umask())
         with staged.open("r+b") as file:  # Windows flushes writable files only
             os.fsync(file.fileno())
-    with _locked(folder):
-        for staged, target in moves:
+    with _locked(folder), ExitStack() as undo:
+        for i, (staged, target) in enumerate(moves):
+            if i + 1 < len(moves):  # nothing comes after the last move that could fail
+                undo.callback(_put_back, _copied(target, staged.with_name(f"{i}.before")), target)
             staged.replace(target)
+        undo.pop_all()
+
+
+def _copied(file: Path, copy: Path) -> Path | None:
+    """Copy a file, if there is one."""
+    if not file.exists():
+        return None
+    shutil.copy2(file, copy)
+    return copy
+
+
+def _put_back(copy: Path | None, target: Path) -> None:
+    if copy is None:
+        target.unlink(missing_ok=True)
+    else:
+        copy.replace(target)
 
 
 @contextmanager

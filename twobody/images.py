@@ -180,7 +180,8 @@ def render(amplitudes: _Float, basis: Image, out: Image | None = None) -> Image:
     for channel in range(n_channels):
         pixels = amplitudes[:, channel, 0, None, None] * terms[channel, 0]
         for atom in range(1, n_atoms):
-            if terms[channel, atom].any():
-                pixels += amplitudes[:, channel, atom, None, None] * terms[channel, atom]
+            # A term that is zero counts too: it makes the -0 of the first the 0 of the sum.
+            term = terms[channel, atom] if terms[channel, atom].any() else 0.0
+            pixels += amplitudes[:, channel, atom, None, None] * term
         out[:, channel] = pixels
     return out

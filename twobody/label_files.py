@@ -161,13 +161,14 @@ def _pair_name(run_dir: str) -> str:
 def _check_header(path: Path, header: Sequence[str], wanted: Sequence[Label]) -> None:
     names = {label.name for label in wanted}
     for name in (_PAIR_COLUMN, *(label.column for label in wanted)):
-        if header.count(name.lower()) != 1:
-            found = "none" if name.lower() not in header else f"{header.count(name.lower())}"
-            raise ParseError(path, 1, f"one column {name!r}", found)
+        if name.lower() not in header:
+            raise ParseError(path, 1, f"a column {name!r}", "none")
     legal = names | {_PAIR_COLUMN, _BOND_LABEL, *GEOMETRY_COLUMNS}
     for name in header:
         if name not in legal:
             raise ParseError(path, 1, "only columns of the label schema", quote(name))
+        if header.count(name) > 1:
+            raise ParseError(path, 1, f"one column {name!r}", f"{header.count(name)}")
 
 
 def _cell(text: str, label: Label, path: Path, line: int) -> LabelValue:

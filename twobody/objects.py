@@ -36,8 +36,15 @@ def pickled_dicts(rows: Iterable[Mapping[str, Plain]], shape: tuple[int, ...]) -
     Parameters
     ----------
     rows : iterable of dicts
-        str to float, int, str, None or a tuple of these; as many as `shape` holds.
+        str to float, bool, int of 32 bits, str, None or a tuple of these; as many as `shape` holds.
     shape : tuple of int
+
+    Raises
+    ------
+    OverflowError
+        An int needs more than 32 bits.
+    UnicodeEncodeError
+        A str is no Unicode text (half of a surrogate pair).
     """
     memo: dict[str, bytes] = {}
     parts = [_HEAD, _plain(shape), _OBJECT_DTYPE, b"\x89]("]
@@ -69,8 +76,10 @@ def _plain(value: Plain) -> bytes:
         return b"N"
     if isinstance(value, float):
         return b"G" + struct.pack(">d", value)
+    if isinstance(value, bool):
+        return b"\x88" if value else b"\x89"
     if isinstance(value, int):
-        return b"J" + struct.pack("<i", value)
+        return b"J" + value.to_bytes(4, "little", signed=True)
     if isinstance(value, str):
         encoded = value.encode()
         return b"X" + struct.pack("<I", len(encoded)) + encoded

@@ -14,8 +14,10 @@ from twobody.errors import ParseError
 
 PathLike = str | os.PathLike[str]
 
-# Fortran drops the E of a three-digit exponent (-0.123-101) and may write D for double precision.
-_NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[EeDd]([+-]?[0-9]+)|([+-][0-9]{3}))?")
+# Fortran may write D for double precision.
+_NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[EeDd]([+-]?[0-9]+))?")
+# Fortran drops the E of a three-digit exponent, but never the decimal point: -0.123-101.
+_BARE_EXPONENT = re.compile(r"([+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+))([+-][0-9]{3})")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -88,11 +90,11 @@ def parse_number(token: str, path: PathLike | None, line: int | None, what: str)
         `token` is asterisks (an overflowed field), NaN, infinite, out of the range of a float64,
         or no number at all.
     """
-    match = _NUMBER.fullmatch(token)
+    match = _NUMBER.fullmatch(token) or _BARE_EXPONENT.fullmatch(token)
     if match is None:
         raise ParseError(path, line, f"{what}, a number", quote(token))
-    mantissa, exponent, bare_exponent = match.groups()
-    value = float(f"{mantissa}e{exponent or bare_exponent or 0}")
+    mantissa, exponent = match.groups()
+    value = float(f"{mantissa}e{exponent or 0}")
     if math.isinf(value) or (value == 0.0 and mantissa.strip("+-0.")):
         raise ParseError(path, line, f"{what}, a number in the range of float64", quote(token))
     return value

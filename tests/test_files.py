@@ -1,0 +1,130 @@
+"""Outputs appear whole or not at all, and what killed runs left behind goes away."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from twobody.files import InputDigest, publish, staging
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): path.read_text(encoding="utf-8")
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def staged_files(folder: Path, *names: str) -> list[tuple[Path, Path]]:
+    for name in names:
+        (folder / name).write_text("new", encoding="utf-8")
+    return [(folder / name, folder.parent / name) for name in names]
+
+
+def test_the_input_digest_is_sha_256_over_name_size_and_bytes():
+    digest = InputDigest()
+    digest.add("H_H/detailed.out", b"text")
+    digest.add("H_H/geo_end.xyz", b"")
+    expected = hashlib.sha256(b"H_H/detailed.out\x004\x00textH_H/geo_end.xyz\x000\x00")
+    assert digest.hexdigest() == expected.hexdigest()
+
+
+def test_names_and_bytes_cannot_be_taken_for_each_other():
+    first, second = InputDigest(), InputDigest()
+    first.add("ab", b"c")
+    second.add("a", b"bc")
+    assert first.hexdigest() != second.hexdigest()
+
+
+def test_the_staging_folder_is_hidden_inside_the_folder_and_gone_at_the_end(tmp_path):
+    with staging(tmp_path) as folder:
+        assert folder.parent == tmp_path
+        assert folder.name.startswith(".twobody-")
+        (folder / "file").touch()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_staging_folder_is_gone_after_an_error_too(tmp_path):
+    def fail(folder: Path) -> None:
+        (folder / "file").touch()
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"), staging(tmp_path) as folder:
+        fail(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_behind_is_removed(tmp_path):
+    left = tmp_path / ".twobody-killed.part"
+    left.mkdir()
+    (left / "dataset_combined.npz").touch()
+    with staging(tmp_path):
+        assert not left.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows locks the open files in the folder instead")
+def test_the_folder_of_a_live_run_stays(tmp_path):
+    with staging(tmp_path) as first:
+        (first / "file").touch()
+        with staging(tmp_path) as second:
+            assert second != first
+            assert (first / "file").exists()
+        assert (first / "file").exists()
+
+
+def test_hidden_folders_of_others_stay(tmp_path):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".twobody-notes").mkdir()
+    with staging(tmp_path):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".git", ".twobody-notes"]
+
+
+def test_published_files_replace_what_was_there(tmp_path):
+    (tmp_path / "a").write_text("old", encoding="utf-8")
+    with staging(tmp_path) as folder:
+        publish(staged_files(folder, "a", "b"), tmp_path)
+    assert contents(tmp_path) == {"a": "new", "b": "new"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_published_files_have_the_permissions_of_any_new_file(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with staging(tmp_path) as folder:
+            publish(staged_files(folder, "a"), tmp_path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("n_before_the_fault", [0, 1, 2])
+def test_where_one_move_fails_those_before_it_are_undone(tmp_path, n_before_the_fault):
+    (tmp_path / "a").write_text("old", encoding="utf-8")
+    (tmp_path / "c").write_text("old", encoding="utf-8")
+    with staging(tmp_path) as folder:
+        moves = staged_files(folder, "a", "b", "c")
+        moves[n_before_the_fault][1].unlink(missing_ok=True)
+        moves[n_before_the_fault][1].mkdir()  # a file cannot replace a folder
+        with pytest.raises(OSError, match=r"."):
+            publish(moves, tmp_path)
+    untouched = {target.name for _, target in moves if target.name != "b" and target.is_file()}
+    assert contents(tmp_path) == dict.fromkeys(untouched, "old")
+    assert len(untouched) == (2 if n_before_the_fault == 1 else 1)
+
+
+def test_a_linked_target_is_replaced_and_what_it_pointed_to_stays(tmp_path):
+    (tmp_path / "elsewhere").write_text("old", encoding="utf-8")
+    try:
+        (tmp_path / "a").symlink_to(tmp_path / "elsewhere")
+    except OSError:
+        pytest.skip("no right to make links")
+    with staging(tmp_path) as folder:
+        publish(staged_files(folder, "a"), tmp_path)
+    assert not (tmp_path / "a").is_symlink()
+    assert contents(tmp_path) == {"a": "new", "elsewhere": "old"}
