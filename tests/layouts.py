@@ -69,7 +69,8 @@ def populations(orbitals: list[Orbital], channel: str, *, labels: bool = True) -
 
 def with_populations(text: str, printed: str) -> str:
     """Put other Mulliken sections where those of the real file stand."""
-    return replaced(cut_out(text, "Nr. of electrons", "Fermi level:"), "Fermi", printed + "Fermi")
+    without = cut_out(text, "Nr. of electrons", "Fermi level:")
+    return replaced(without, "Fermi level:", printed + "Fermi level:")
 
 
 def scaled(orbitals: list[Orbital], factor: float) -> list[Orbital]:
@@ -77,7 +78,7 @@ def scaled(orbitals: list[Orbital], factor: float) -> list[Orbital]:
 
 
 def spin_energies(text: str) -> str:
-    """Print Fermi level and band energy of each spin channel below a line that names the channel."""
+    """Print Fermi level and band energy of each spin channel below its name."""
     values = oracle.detailed_out(text)
     fermi, band = values["fermi_level"], values["band_energy"]
     printed = ""
@@ -110,7 +111,7 @@ def non_collinear(text: str) -> str:
 
 
 def version_17_1(text: str) -> str:
-    """Net charges, no labels, indented headers, levels in the file, narrow electrons, a colon apart."""
+    """Print net charges, no labels, one-electron levels, indents, electrons to eight decimals."""
     text = cut_out(text, " Total charge:", " Atomic gross charges")
     text = replaced(text, " Atomic gross charges (e)", " Net atomic charges (e)")
     text = replaced(text, " Atom           Charge", " Atom       Net charge")
@@ -135,7 +136,7 @@ def static(text: str) -> str:
 
 def without_scc(text: str) -> str:
     """Leave out what only a charge-self-consistent run prints (layout of 20.1 and later)."""
-    text = cut_out(text, "\n****", "Coordinates of moved atoms") if "Coordinates" in text else text
+    text = re.sub(r"\n\*{80}\n iSCC.*\n.*\n\*{80}\n", "", text)
     text = cut_out(text, "Energy SCC:", "Total Electronic energy:")
     text = re.sub(r"Input / Output electrons \(q\): +\S+", "Output electrons (q):", text)
     return replaced(text, "SCC converged", "Non-SCC calculation")

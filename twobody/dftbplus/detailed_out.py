@@ -66,7 +66,7 @@ class DetailedOut:
     Attributes
     ----------
     total_charge : float or None
-        Total charge [e]; printed from version 18.1.
+        Total charge [e]; early versions do not print it.
     gross_charges, atom_populations : float64 [n_atoms] or None
         Mulliken gross charges and populations [e]; None without Mulliken analysis.
     orbitals : Orbitals or None
@@ -92,7 +92,7 @@ class DetailedOut:
     scc_error : float or None
         [e]
     scc_converged, geometry_converged : bool or None
-        None without SCC, and without a geometry optimisation.
+        None without SCC, and where the step does not end a geometry optimisation.
     """
 
     total_charge: float | None
@@ -141,7 +141,8 @@ def parse_detailed_out(text: str, path: PathLike | None = None) -> DetailedOut:
     populations = _atom_populations(step, channels, tables)
     orbitals = _orbitals(step, channels, tables)
     _check_sums(step, channels, tables, charges, populations, orbitals)
-    n_spins = 2 if len(channels) == 2 else 1
+    two_spins = len(channels) == 2 or any(s.split() == ["Spin", "down"] for s in step.where)
+    n_spins = 2 if two_spins else 1
     scc_converged = step.status(SCC_STATUS)
     scc = _scc_row(step, with_scc=scc_converged is not None)
     return DetailedOut(
@@ -162,7 +163,7 @@ def parse_detailed_out(text: str, path: PathLike | None = None) -> DetailedOut:
         scc_diff_electronic=scc.diff_electronic if scc else None,
         scc_error=scc.error if scc else None,
         scc_converged=scc_converged,
-        geometry_converged=step.status(RUN_STATUS[step.kind]) if step.kind else None,
+        geometry_converged=_geometry_converged(step),
     )
 
 
@@ -214,7 +215,7 @@ def _gross_charges(step: Step) -> _Float | None:
 
 
 def _total_charge(step: Step, charges: _Float | None) -> float | None:
-    for i, rest in step.field("Total charge"):
+    for i, rest in step.field("Total charge") or step.field("Net charge"):  # before 18.1
         total = parse_number(rest.strip(), step.path, i + 1, "the total charge")
         if charges is not None and abs(total - charges.sum()) > POPULATION_TOLERANCE:
             raise step.error(i, f"the sum of the gross charges, {charges.sum():.8f}")
@@ -388,8 +389,9 @@ def _dipole_moment(step: Step) -> _Float | None:
             debye = by_unit["au"] * _PRINTED_AU_TO_DEBYE
             if not np.allclose(by_unit["Debye"], debye, rtol=1e-4, atol=1e-6):
                 raise step.error(i, f"the dipole moment {debye.round(4)} in au and Debye alike")
-    if by_unit and "au" not in by_unit:
-        raise step.error(step.fields["Dipole moment"][0][0], "a dipole moment in au first")
+    if len(by_unit) == 1:
+        place, only = step.fields["Dipole moment"][0][0], next(iter(by_unit))
+        raise step.error(place, "the dipole moment in au and in Debye", f"{only} only")
     return by_unit.get("au")
 
 
@@ -408,7 +410,7 @@ def _scc_row(step: Step, *, with_scc: bool) -> _SccRow | None:
     if not headings and not with_scc:
         return None
     if len(headings) != 1:
-        place = headings[1] if headings else len(step.lines) - 1
+        place = headings[1] if headings else step.last_line
         raise step.error(place, "the iSCC heading once in the step", f"it {len(headings)} times")
     i = headings[0] + 1
     for ruler in (i - 2, i + 1):
@@ -418,5 +420,20 @@ def _scc_row(step: Step, *, with_scc: bool) -> _SccRow | None:
     if len(tokens) != 4:
         raise step.error(i, "the SCC row: iteration, two energies, error")
     values = [parse_number(t, step.path, i + 1, "a value of the SCC row") for t in tokens[1:]]
-    iteration = parse_integer(tokens[0], step.path, i + 1, "the SCC iteration")
-    return _SccRow(iteration, *values)
+    row = _SccRow(parse_integer(tokens[0], step.path, i + 1, "the SCC iteration"), *values)
+    if row.iteration < 1 or row.error < 0.0:
+        raise step.error(i, "an SCC iteration counted from 1 and an SCC error that is not negative")
+    # The same energy stands below with more digits.
+    for total in _energies(step, "Total Electronic energy", 1):
+        if abs(row.total_electronic - total) > 1e-9 + 1e-7 * abs(total):
+            raise step.error(i, f"the total electronic energy of the step, {total:.10f} H")
+    return row
+
+
+def _geometry_converged(step: Step) -> bool | None:
+    """Read how the run ended; it must be a run of the kind that the step's heading says."""
+    for kind, statuses in RUN_STATUS.items():
+        if kind != step.kind and step.has_any(statuses):
+            place = max(i for status in statuses for i in step.where.get(status, []))
+            raise step.error(place, f"the heading '{kind} step: (number)' above", "none")
+    return step.status(RUN_STATUS[step.kind]) if step.kind else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TypeVar
 
 from twobody.errors import ParseError
@@ -15,7 +16,7 @@ Status = dict[str, bool | None]  # line: what it means
 
 _DISTRIBUTION = re.compile(r"\s*(?:Fermi|Gaussian|Methfessel-Paxton) distribution function")
 _STEP = re.compile(
-    r"(Geometry optimization|MD|Difference derivative) step:\s*([0-9]+)"
+    r"(Geometry optimization|MD|Difference derivative) step:\s*([0-9]{1,18})"
     r"(?:, Lattice step:\s*[0-9]+)?"
 )
 _STATIC = "Calculation with static geometry"
@@ -65,10 +66,15 @@ class Step:
             found = quote(self.lines[i]) if i < len(self.lines) else "the end of the step"
         return ParseError(self.path, i + 1, expected, found)
 
+    @property
+    def last_line(self) -> int:
+        """Where the last line stands that is not empty."""
+        return max(i for i, line in enumerate(self.lines) if line)
+
     def require(self, value: _T | None, what: str) -> _T:
         """Return `value`, which may not be missing."""
         if value is None:
-            raise self.error(len(self.lines) - 1, f"{what} in the step", "none up to here")
+            raise self.error(self.last_line, f"{what} in the step", "none up to here")
         return value
 
     def once(self, line: str) -> int | None:
@@ -103,25 +109,37 @@ class Step:
 def last_complete_step(lines: list[str], path: PathLike | None) -> Step:
     """Cut the file into steps; return the last one that is not cut off.
 
-    A step is complete where it says how SCC ended. The step at the end of the file must also say
-    how the run ended: without that line it may have been cut anywhere after the SCC status.
+    A step is complete where it says how SCC ended. The step at the end of the file must also be
+    closed: otherwise it may have been cut anywhere after the SCC status.
     """
     starts = list(_step_starts(lines))
     if not starts:
         first = next((i for i, line in enumerate(lines) if line), 0)
         expected = f"DFTB+ output ('... distribution function', '... step:' or {_STATIC!r})"
-        raise ParseError(path, first + 1, expected, quote(lines[first]) or "an empty file")
+        raise ParseError(path, first + 1, expected, quote(lines[first]))
     stops = [*starts[1:], len(lines)]
     for start, stop in zip(reversed(starts), reversed(stops), strict=True):
         step = Step(path, lines, start, stop)
-        at_end = stop == len(lines)
-        run_over = not (at_end and step.kind) or step.has_any(RUN_STATUS[step.kind or ""])
-        if step.has_any(SCC_STATUS) and run_over:
+        if step.has_any(SCC_STATUS) and (stop < len(lines) or _is_closed(step)):
             return step
     last = Step(path, lines, starts[-1], len(lines))
-    wanted = RUN_STATUS[last.kind or ""] if last.has_any(SCC_STATUS) else SCC_STATUS
-    end = max(i for i, line in enumerate(lines) if line)
-    raise ParseError(path, end + 1, " or ".join(map(repr, wanted)), "the end of the file")
+    expected = " or ".join(map(repr, SCC_STATUS))
+    if last.has_any(SCC_STATUS):
+        statuses = RUN_STATUS.get(last.kind or "", {})
+        expected = " or ".join(map(repr, statuses)) or "the two empty lines that close a file"
+    raise last.error(last.last_line, expected, "the end of the file")
+
+
+def _is_closed(step: Step) -> bool:
+    """Tell whether the step at the end of the file holds everything that was to be printed.
+
+    A run of several steps says how it ended. One with static geometry ends with its dipole moment,
+    or without one with two empty lines, which stand nowhere else below the SCC status.
+    """
+    if step.kind:
+        return step.has_any(RUN_STATUS[step.kind])
+    below = step.lines[min(i for status in SCC_STATUS for i in step.where.get(status, [])) : -1]
+    return "Dipole moment" in step.fields or any(not (a or b) for a, b in pairwise(below))
 
 
 def _step_starts(lines: list[str]) -> Iterator[int]:
