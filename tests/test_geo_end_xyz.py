@@ -88,6 +88,13 @@ def test_numbers_that_fill_their_columns_need_no_blank_between_them():
     assert geometry.populations.tolist() == [-300000.125, 1.0]
 
 
+@pytest.mark.parametrize("damaged", ["2.48555493.90751824", "2.48555493-2.90751824"])
+def test_numbers_that_lost_what_stood_between_them_are_refused(damaged):
+    text = frame(f"    H      0.00000000      0.00000000      {damaged}")
+    with pytest.raises(ParseError, match=r"<text>:3: expected a (?:symbol and|coordinate)"):
+        parse_geo_end_xyz(text)
+
+
 @pytest.mark.parametrize("first", ["-100000.00000000", "****************"])
 def test_a_number_glued_to_the_symbol_is_refused_and_the_rest_not_taken_for_the_position(first):
     text = frame(f"    H{first}      1.00000000      2.00000000      3.00000000")

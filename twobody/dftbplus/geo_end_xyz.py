@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from twobody.errors import ParseError
 from twobody.text import PathLike, parse_integer, parse_number, quote, read_text, split_lines
 
-_GLUED = re.compile(r"(?:[+-]?[0-9]*\.[0-9]{8}){2,}")  # F16.8 fields that fill their width
+# F16.8: a number that stands without a blank behind another fills all 16 columns.
+_FULL = r"(?:-[0-9]{6}|[0-9]{7})\.[0-9]{8}"
+_GLUED = re.compile(rf"-?[0-9]+\.[0-9]{{8}}(?:{_FULL})+")
 _SYMBOL = re.compile(r"[A-Za-z][^.*]*")  # points and asterisks are of a number glued to it
 _WHOLE = re.compile(r".*\.[0-9]{8}")
 
@@ -100,5 +102,6 @@ def _frame(lines: list[str], start: int, stop: int, path: PathLike | None) -> Ge
 
 def _unglue(token: str) -> list[str]:
     if _GLUED.fullmatch(token):
-        return re.findall(r"[+-]?[0-9]*\.[0-9]{8}", token)
+        first = token.index(".") + 9
+        return [token[:first], *(token[i : i + 16] for i in range(first, len(token), 16))]
     return [token]
