@@ -48,10 +48,13 @@ def small_archive(path: Path, raw_data: Path, *, store: bool) -> None:
     whole = path.with_suffix(".whole")
     with whole.open("wb") as file:
         write_archive(file, merge(raw_data, parse(raw_data, allow_unconverged=False)))
-    with Archive(whole) as archive, path.open("wb") as file:
-        with ZipStream(file, jobs=1, store=store) as stream:
-            for name, member in archive.members.items():
-                stream.add(f"{name}.npy", _small_member(archive, name, member.dtype.hasobject))
+    with (
+        Archive(whole) as archive,
+        path.open("wb") as file,
+        ZipStream(file, jobs=1, store=store) as stream,
+    ):
+        for name, member in archive.members.items():
+            stream.add(f"{name}.npy", _small_member(archive, name, member.dtype.hasobject))
 
 
 def _small_member(archive: Archive, name: str, has_objects: bool) -> Iterator[bytes]:
