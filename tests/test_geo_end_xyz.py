@@ -159,6 +159,8 @@ def test_a_file_cut_at_any_byte_but_its_last_newline_is_refused(n_numbers):
         ),
         ("1.40784956", "NaN", 3, "a coordinate or population, a number", "'NaN'"),
         ("0.59215044", "1e999", 4, "a coordinate or population, a number in the range", "'1e999'"),
+        ("0.59215044", "0.592E200", 4, "a coordinate or population, a number below 1e+07", "E200'"),
+        ("1.68238595", "-1.6E+155", 4, "a coordinate or population, a number below 1e+07", "155'"),
         ("1.68238595", "Infinity", 4, "a coordinate or population, a number", "'Infinity'"),
         ("      1.40784956", "", 4, "3 numbers, as in the row above", "4"),
         ("      0.59215044", "", 4, "4 numbers, as in the row above", "3"),
