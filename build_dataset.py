@@ -37,6 +37,16 @@ class Sources(NamedTuple):
     problems: list[PairProblem]
     digest: str
 
+    @property
+    def bad(self) -> set[str]:
+        """Names of the pairs that have problems, and maybe `NO_PAIR`."""
+        return {problem.pair_name for problem in self.problems}
+
+    @property
+    def can_skip(self) -> bool:
+        """Whether leaving the bad pairs out is enough, and leaves any."""
+        return NO_PAIR not in self.bad and not self.bad.issuperset(self.pairs.names.tolist())
+
 
 @click.command(context_settings={"show_default": True})
 @click.argument("raw_data", default="raw_data", type=click.Path(path_type=Path))
@@ -71,9 +81,9 @@ def main(
     try:
         check_targets(archive, per_pair_files)
         sources = parse(raw_data, allow_unconverged=allow_unconverged)
-        if sources.problems and not (skip_invalid and sources.problems[0].pair_name != NO_PAIR):
-            refuse(sources.problems)
-        dataset = merge(raw_data, sources)
+        if sources.problems and not (skip_invalid and sources.can_skip):
+            refuse(sources)
+        dataset = merge(sources)
         with pair_files(per_pair_files, dataset) if per_pair_files else nullcontext():
             digest = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
     except (ParseError, OSError) as error:
@@ -89,7 +99,7 @@ def check_targets(archive: Path, per_pair_files: Path | None) -> None:
     if analysis.exists() and not analysis.is_dir():
         raise ParseError(analysis, None, "a folder, or nothing", "a file")
     if per_pair_files is not None and per_pair_files.resolve() == archive.parent.resolve():
-        raise ParseError(per_pair_files, None, "a folder of their own for pair files", ARCHIVE)
+        raise ParseError(per_pair_files, None, "a folder for pair files alone", "the archive's")
 
 
 def parse(raw_data: Path, *, allow_unconverged: bool) -> Sources:
@@ -124,29 +134,30 @@ def check_bond_lengths(raw_data: Path, pairs: PairTable, labels: LabelTable) -> 
     return problems
 
 
-def refuse(problems: Sequence[PairProblem]) -> None:
+def refuse(sources: Sources) -> None:
     """List every problem and end the program."""
-    for problem in problems:
+    for problem in sources.problems:
         click.echo(problem.error, err=True)
-    bad = {problem.pair_name for problem in problems}
-    advice = "" if NO_PAIR in bad else " (--skip-invalid leaves these pairs out)"
+    n_problems, n_pairs = len(sources.problems), len(sources.bad - {NO_PAIR})
+    advice = " (--skip-invalid leaves these pairs out)" if sources.can_skip else ""
     raise click.ClickException(
-        f"{len(problems)} problems, {len(bad - {NO_PAIR})} pairs; nothing was written{advice}"
+        f"{n_problems} problems, {n_pairs} pairs; nothing was written{advice}"
     )
 
 
-def merge(raw_data: Path, sources: Sources) -> Dataset:
+def merge(sources: Sources) -> Dataset:
     """Put pairs and labels together, without the pairs that have problems."""
-    bad = sorted({problem.pair_name for problem in sources.problems})
-    keep = ~np.isin(sources.pairs.names, bad)
+    keep = ~np.isin(sources.pairs.names, sorted(sources.bad))
     pairs, labels = sources.pairs.take(keep), sources.labels.take(keep)
-    if not len(pairs.names):
-        raise ParseError(raw_data, None, "at least one pair without problems", "none")
     provenance: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "package_version": __version__,
         "encoding": images.ENCODING,
-        "pairs": {"found": sources.found, "kept": len(pairs.names), "skipped": len(bad)},
+        "pairs": {
+            "found": sources.found,
+            "kept": len(pairs.names),
+            "skipped": len(sources.bad),
+        },
         "units": {"geometries": "Å, e", "metadata": "e, H, au, Å"}
         | {label.name: label.unit for label in NUMERIC_LABELS},
         "input_sha256": sources.digest,

@@ -40,16 +40,10 @@ def test_files_and_hidden_folders_are_no_pairs(small_raw_data):
     assert find_pairs(small_raw_data) == (list(SMALL), [])
 
 
-@pytest.mark.parametrize(
-    ("make", "found"),
-    [
-        pytest.param(lambda _: None, "No such file or directory", id="missing"),
-        pytest.param(Path.touch, "Not a directory", id="a file"),
-    ],
-)
-def test_what_is_no_folder_holds_no_pairs(tmp_path, make, found):
+@pytest.mark.parametrize("make", [lambda _: None, Path.touch], ids=["missing", "a file"])
+def test_what_is_no_folder_holds_no_pairs(tmp_path, make):
     make(tmp_path / "raw_data")
-    with pytest.raises(ParseError, match=f"expected a readable folder of pairs, found {found}"):
+    with pytest.raises(ParseError, match="expected a readable folder of pairs, found "):
         find_pairs(tmp_path / "raw_data")
 
 

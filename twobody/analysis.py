@@ -117,7 +117,7 @@ def _two(first: float, second: float) -> str:
 
 def _describe(values: pd.Series[Any], label: Label) -> Iterator[str]:
     """Yield the paragraph of one label."""
-    present = values[values != ""] if label.kind == "text" else values.dropna()
+    present = values[values != ""] if label.kind == "text" else values.dropna() + 0.0  # -0 is 0
     yield f"{label.name} [{label.unit}] ({label.group}): {label.meaning}"
     yield f"  source     {label.source}"
     yield f"  coverage   {len(present)} of {len(values)} ({len(present) / len(values):.1%})"

@@ -85,6 +85,8 @@ def layout_faults(archive: Archive, sizes: dict[str, int]) -> Iterator[ParseErro
     ParseError
         There are other members: this is no archive of a dataset.
     """
+    if not archive.members:
+        raise ParseError(archive.path, None, "members of a dataset", "none")
     if unknown := archive.members.keys() - MEMBERS.keys():
         raise ParseError(archive.path, None, "members of a dataset only", quote(min(unknown)))
     original = is_original(archive)

@@ -15,6 +15,9 @@ _PERIODIC_TABLE = """
 SYMBOLS: tuple[str, ...] = tuple(_PERIODIC_TABLE.split())
 """Symbols of the 118 elements in the order of their atomic numbers (IUPAC)."""
 
+PERIOD_STARTS: tuple[int, ...] = (1, 3, 11, 19, 37, 55, 87)
+"""Atomic number of the first element of each period: H, Li, Na, K, Rb, Cs, Fr."""
+
 ATOMIC_NUMBERS: dict[str, int] = {symbol: z for z, symbol in enumerate(SYMBOLS, start=1)}
 """Atomic number Z of each symbol."""
 

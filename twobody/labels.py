@@ -282,6 +282,9 @@ LABELS: tuple[Label, ...] = (
 NUMERIC_LABELS: tuple[Label, ...] = tuple(label for label in LABELS if label.kind != "text")
 TEXT_LABELS: tuple[Label, ...] = tuple(label for label in LABELS if label.kind == "text")
 
+SIGNED_GROUPS = ("charge", "dipole")
+"""Groups of labels whose zero parts two kinds of values, so that colours may diverge from it."""
+
 ONE_WHEN_NEUTRAL = ("q_absmean", "q_maxabs", "q_std")
 """Labels that are one quantity for a neutral pair: its charges are q and -q, and each is |q|."""
 

@@ -91,10 +91,11 @@ def names(columns: Columns) -> Iterator[Finding]:
 
 def finite(columns: Columns) -> Iterator[Finding]:
     """Geometries, bond lengths and dipole moments are finite numbers; no value is infinite."""
-    yield from _where(columns, ~np.isfinite(columns.geometries).all((1, 2)), "its geometry is not")
+    wrong = np.any(~np.isfinite(columns.geometries), axis=(1, 2))
+    yield from _where(columns, wrong, "its geometry is not")
     for name, values in _metadata(columns).items():
         always = name.startswith("dipole") or name in ("num_atoms", "bond_length")
-        wrong = np.isinf(values) | (np.isnan(values) & always)
+        wrong = ~np.isfinite(values) if always else np.isinf(values)
         yield from _where(columns, wrong, f"metadata {name} is not")
     for name, values in _labels(columns).items():
         yield from _where(columns, np.isinf(values), f"{name} is infinite")
@@ -228,7 +229,7 @@ def dipole_channel(columns: Columns, amplitudes: Mapping[str, _Float]) -> Iterat
 
 
 def short_bonds(columns: Columns) -> Iterator[Finding]:
-    """Bonds are shorter than 0.75 of the sum of the covalent radii (Cordero 2008)."""
+    """No bond is shorter than 0.75 of the sum of the covalent radii (Cordero 2008)."""
     length = _metadata(columns)["bond_length"]
     radii = [[COVALENT_RADII.get(e, np.nan) for e in row] for row in columns.elements.tolist()]
     ratio = length / np.array(radii).reshape(-1, 2).sum(1)
@@ -238,17 +239,17 @@ def short_bonds(columns: Columns) -> Iterator[Finding]:
 
 
 def constant_labels(columns: Columns) -> Iterator[Finding]:
-    """Labels have one value, or none, in every pair."""
+    """Labels differ from pair to pair."""
     for name, column in _labels(columns).items():
         present = column[~np.isnan(column)]
         if not len(present):
             yield Finding(None, f"{name} is missing in every pair")
         elif len(present) > 1 and (present == present[0]).all():
-            yield Finding(None, f"{name} is {present[0]:.10g} in every pair that has it")
+            yield Finding(None, f"{name} is {present[0] + 0.0:.10g} in every pair that has it")
 
 
 def incomplete_labels(columns: Columns) -> Iterator[Finding]:
-    """Labels are missing though what they follow from is there."""
+    """No label is missing where what it follows from is there."""
     values = _labels(columns)
     for label in LABELS:
         if label.formula is not None:
@@ -257,7 +258,7 @@ def incomplete_labels(columns: Columns) -> Iterator[Finding]:
 
 
 def zero_channels(columns: Columns) -> Iterator[Finding]:
-    """Channels are zero in every pair."""
+    """No channel is zero in every pair."""
     stored = columns.images
     numbers = stored.amplitudes if isinstance(stored, RenderedImages) else stored
     for k, name in enumerate(images.CHANNEL_NAMES):

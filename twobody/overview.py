@@ -154,18 +154,17 @@ def format_overview(content: dict[str, Any]) -> Iterator[str]:
     elements, missing = content["elements"], content["missing_pairs"]
     full = math.comb(len(elements) + 1, 2)
     yield f"elements: {len(elements)}"
-    yield wrapped(elements, "  ")
+    yield from wrapped(elements, "  ")
     yield f"pairs: {content['pairs']}; missing from the {full} of these elements: {len(missing)}"
     if missing:
-        yield wrapped(missing, "  ")
+        yield from wrapped(missing, "  ")
 
 
 def _format_provenance(provenance: dict[str, Any] | None) -> Iterator[str]:
     if provenance is None:
         yield "  made by   unknown: it has no provenance"
         return
-    units = provenance.get("units")  # the table of labels says them
-    rows = [(key, json.dumps(value)) for key, value in provenance.items() if value is not units]
+    rows = [(key, json.dumps(value)) for key, value in provenance.items() if key != "units"]
     yield from (f"  {line}" for line in aligned(rows, left=2))
 
 

@@ -1,9 +1,10 @@
-"""Aligned tables of text, for terminals."""
+"""Values and tables as text, for terminals and for JSON."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 WIDTH = 100  # columns that everything printed fits
 
@@ -29,10 +30,10 @@ def aligned(rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
     ]
 
 
-def wrapped(words: Iterable[str], indent: str = "") -> str:
+def wrapped(words: Iterable[str], indent: str) -> list[str]:
     """Return words, separated by commas, on lines that begin with `indent`."""
     # Names hold no blanks; textwrap must not break them elsewhere.
-    return textwrap.fill(
+    return textwrap.wrap(
         ", ".join(words),
         WIDTH,
         initial_indent=indent,
@@ -45,3 +46,9 @@ def wrapped(words: Iterable[str], indent: str = "") -> str:
 def number(value: float | None) -> str:
     """Return a number with five digits; a dash where it is missing."""
     return "-" if value is None else f"{value + 0.0:.5g}"  # + 0.0: no -0
+
+
+def plain(value: Any) -> float | str | None:
+    """Return a value of an array as JSON has it; NaN, that is missing, as None."""
+    item: float | str = value.item()
+    return None if item != item else item  # noqa: PLR0124 - true of NaN only

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +19,10 @@ from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
 from twobody.laws import IMAGE_LAWS, LAWS, SUSPICIONS, Finding, channel_amplitudes
 from twobody.overview import read_provenance
 from twobody.pairs import METADATA_NAMES
+from twobody.tables import WIDTH
 
 BASIS_TOLERANCE = 1e-6  # of values up to 2: machines differ in the last bits of exp and cos
+_WARNINGS_SHOWN = 5
 _BLOCK = 64  # pairs whose images are in memory at a time: 2.6 MB
 
 
@@ -70,6 +73,35 @@ def verify(path: Path) -> list[Check]:
                 check(analysis, analysis(path.parent / "analysis", dataset)),
             ]
     return checks + [check(law, law(columns), warning=True) for law in SUSPICIONS]
+
+
+def is_broken(checks: Iterable[Check]) -> bool:
+    """Tell whether any law is broken; warnings are not."""
+    return any(check.findings and not check.warning for check in checks)
+
+
+def checks_as_dicts(checks: Iterable[Check]) -> list[dict[str, Any]]:
+    """Return checks as JSON has them."""
+    return [
+        {**check._asdict(), "findings": [finding._asdict() for finding in check.findings]}
+        for check in checks
+    ]
+
+
+def format_checks(checks: Sequence[Check]) -> Iterator[str]:
+    """Yield what was found, for people: every violation, and the first of each warning."""
+    for law, meaning, warning, findings in checks:
+        status = "ok" if not findings else "warning" if warning else "BROKEN"
+        count = f" ({len(findings)})" if findings else ""
+        summary = f"{status:8} {law}: {meaning}{count}"
+        yield from textwrap.wrap(summary, WIDTH, subsequent_indent=" " * 9)
+        shown = findings[:_WARNINGS_SHOWN] if warning else findings
+        yield from (f"           {pair or 'archive'}: {message}" for pair, message in shown)
+        if len(shown) < len(findings):
+            yield f"           and {len(findings) - len(shown)} more (--json lists all)"
+    violations = sum(len(check.findings) for check in checks if not check.warning)
+    warnings = sum(len(check.findings) for check in checks if check.warning)
+    yield f"{len(checks)} checks: {violations} violations, {warnings} warnings"
 
 
 def layout(archive: Archive) -> Iterator[Finding]:

@@ -1,0 +1,123 @@
+"""See what is in dataset_combined.npz, check that it is right, compare it, draw it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from twobody import ParseError, __version__
+from twobody.against import check_against
+from twobody.archive import Archive
+from twobody.archive_reader import read_columns
+from twobody.compare import compare, format_comparison
+from twobody.one_pair import describe_pair, find_pair, format_pair
+from twobody.overview import format_overview, overview
+from twobody.pictures import DRAWN_LABEL, map_figure, pair_figure, save_figure
+from twobody.report import write_report
+from twobody.verify import checks_as_dicts, format_checks, is_broken, verify
+
+_PATH = click.Path(path_type=Path)
+_NEW_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class CannotRead(click.ClickException):
+    """A file is damaged, hostile or none of ours, or cannot be written."""
+
+    exit_code = 2
+
+
+@click.command()
+@click.argument("file", default="dataset_combined.npz", type=_PATH)
+@click.option("--pair", metavar="NAME", help="Describe one pair, by its name or number.")
+@click.option("--verify", "laws", is_flag=True, help="Check every law; exit 1 if one is broken.")
+@click.option("--against", metavar="RAW_DATA", type=_PATH, help="Verify, also by the raw files.")
+@click.option("--compare", "other", metavar="OTHER", type=_PATH, help="Compare two archives.")
+@click.option("--draw", metavar="OUT.png", type=_NEW_FILE, help="Draw a --pair or a --label.")
+@click.option("--label", help=f"The label that --draw maps, by default {DRAWN_LABEL}.")
+@click.option("--report", metavar="OUT.html", type=_NEW_FILE, help="Write a page to explore.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.version_option(__version__)
+def main(
+    file: Path,
+    pair: str | None,
+    laws: bool,
+    against: Path | None,
+    other: Path | None,
+    draw: Path | None,
+    label: str | None,
+    report: Path | None,
+    as_json: bool,
+) -> None:
+    """See what is in FILE: members, labels, elements, pairs.
+
+    Nothing in it is ever run. The exit status is 1 where a law is broken or archives differ, 2
+    where a file cannot be read or the command is wrong.
+    """
+    modes = {
+        "--verify or --against": laws or against is not None,
+        "--compare": other is not None,
+        "--draw": draw is not None,
+        "--report": report is not None,
+        "--pair": pair is not None and draw is None,
+    }
+    check_usage([mode for mode, asked in modes.items() if asked], pair, label, as_json=as_json)
+    fine = True
+    try:
+        if laws or against is not None:
+            checks = verify(file)
+            if against is not None and not is_broken(checks):
+                checks += check_against(read_columns(file), against)
+            fine = not is_broken(checks)
+            show(checks_as_dicts(checks), format_checks(checks), as_json=as_json)
+        elif other is not None:
+            comparison = compare(read_columns(file), read_columns(other))
+            fine = comparison["equal"]
+            show(comparison, format_comparison(comparison), as_json=as_json)
+        elif draw is not None:
+            columns = read_columns(file)
+            row = None if pair is None else find_pair(columns, pair)
+            name = label or DRAWN_LABEL
+            save_figure(
+                map_figure(columns, name) if row is None else pair_figure(columns, row), draw
+            )
+        elif report is not None:
+            write_report(report, file)
+        elif pair is not None:
+            columns = read_columns(file)
+            content = describe_pair(columns, find_pair(columns, pair))
+            show(content, format_pair(content), as_json=as_json)
+        else:
+            with Archive(file) as archive:
+                content = overview(archive, read_columns(file))
+            show(content, format_overview(content), as_json=as_json)
+    except (ParseError, OSError) as error:
+        raise CannotRead(str(error)) from error
+    if not fine:
+        raise SystemExit(1)
+
+
+def check_usage(modes: list[str], pair: str | None, label: str | None, *, as_json: bool) -> None:
+    """Refuse options that do not go together."""
+    if len(modes) > 1:
+        raise click.UsageError(f"{' and '.join(modes)} do not go together.")
+    if label is not None and (modes != ["--draw"] or pair is not None):
+        raise click.UsageError("--label goes with --draw, and without --pair.")
+    if as_json and modes in (["--draw"], ["--report"]):
+        raise click.UsageError(f"{modes[0]} prints nothing that could be JSON.")
+
+
+def show(content: Any, lines: Iterable[str], *, as_json: bool) -> None:
+    """Print `content` as JSON or `lines`, control characters escaped: they come from the file."""
+    if as_json:
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    for line in lines:
+        click.echo("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""analysis/: numbers that read back as they were, and a summary that counts what is there."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import RAW_DATA, SMALL
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from twobody import ParseError
+from twobody.analysis import (
+    geometry_frame,
+    label_frame,
+    summary,
+    write_analysis,
+    write_skipped,
+)
+from twobody.archive_writer import Dataset
+from twobody.errors import PairProblem
+from twobody.files import InputDigest
+from twobody.label_files import read_label_files
+from twobody.labels import LABELS, NUMERIC_LABELS
+from twobody.pairs import read_pairs
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    pairs, _ = read_pairs(RAW_DATA, SMALL, InputDigest())
+    labels, _ = read_label_files(RAW_DATA, SMALL, InputDigest())
+    return Dataset(pairs, labels.values, labels.texts, {})
+
+
+@pytest.fixture(scope="module")
+def folder(dataset, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("analysis")
+    write_analysis(folder, dataset)
+    return folder
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def with_label(dataset: Dataset, name: str, values: list[float]) -> Dataset:
+    changed = dataset.label_values.copy()
+    changed[:, [label.name for label in NUMERIC_LABELS].index(name)] = values
+    return replace(dataset, label_values=changed)
+
+
+def paragraph(text: str, name: str) -> list[str]:
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"{name} ["))
+    return lines[start : lines.index("", start) if "" in lines[start:] else None]
+
+
+def test_all_labels_csv_has_the_name_of_the_pair_and_the_37_labels(folder):
+    rows = rows_of(folder / "all_labels.csv")
+    assert list(rows[0]) == ["pair_name", *(label.name for label in LABELS)]
+    assert [row["pair_name"] for row in rows] == list(SMALL)
+    assert [row["system_id_guess"] for row in rows] == list(SMALL)
+    assert rows[SMALL.index("H_Li")]["e_g_ev"] == "3.157"
+
+
+def test_a_missing_label_is_an_empty_cell(folder):
+    row = rows_of(folder / "all_labels.csv")[SMALL.index("He_He")]
+    assert {name for name, cell in row.items() if not cell} == {
+        *("e_lumo_ev", "e_g_ev", "a_ev", "chi_ev", "mu_ev", "eta_ev", "softness_evinv"),
+        "electrophilicity_ev",
+    }
+
+
+def test_geometry_data_csv_has_the_atoms_of_each_pair(folder):
+    rows = rows_of(folder / "geometry_data.csv")
+    assert rows[SMALL.index("H_Li")] == {
+        "pair_name": "H_Li",
+        "element_1": "H",
+        "element_2": "Li",
+        "x1": "0.0",
+        "y1": "0.0",
+        "z1": "-0.09238595",
+        "population_1": "1.40784956",
+        "x2": "0.0",
+        "y2": "0.0",
+        "z2": "1.68238595",
+        "population_2": "0.59215044",
+        "bond_length_ang": "1.7747719",
+    }
+    assert list(rows[0]) == [
+        *("pair_name", "element_1", "element_2"),
+        *("x1", "y1", "z1", "population_1", "x2", "y2", "z2", "population_2", "bond_length_ang"),
+    ]
+
+
+def test_the_two_files_merge_on_the_name_of_the_pair(folder):
+    tables = [
+        pd.read_csv(folder / file, keep_default_na=False)
+        for file in ("all_labels.csv", "geometry_data.csv")
+    ]
+    merged = tables[0].merge(tables[1], on="pair_name", validate="one_to_one")
+    assert merged["pair_name"].tolist() == list(SMALL)
+    assert merged.shape == (6, 38 + 11)
+    assert merged["element_2"].tolist() == ["N", "H", "He", "Li", "He", "Na"]
+
+
+def test_the_numbers_of_both_files_are_those_of_the_dataset(folder, dataset):
+    labels = rows_of(folder / "all_labels.csv")
+    for i, label in enumerate(NUMERIC_LABELS):
+        cells = [float(row[label.name] or "nan") for row in labels]
+        np.testing.assert_array_equal(cells, dataset.label_values[:, i])
+    geometries = rows_of(folder / "geometry_data.csv")
+    lengths = [float(row["bond_length_ang"]) for row in geometries]
+    assert lengths == dataset.pairs.bond_lengths.tolist()
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=6, max_size=6))
+@settings(deadline=None)
+def test_any_number_reads_back_as_the_same_float64(dataset, values):
+    frame = label_frame(with_label(dataset, "total_energy_ev", values))
+    rows = list(csv.DictReader(frame.to_csv(index=False).splitlines()))
+    cells = [float(row["total_energy_ev"]) for row in rows]
+    assert list(map(math.copysign, [1] * 6, cells)) == list(map(math.copysign, [1] * 6, values))
+    assert cells == values
+
+
+def test_the_geometry_table_has_numbers_for_numbers(dataset):
+    kinds = geometry_frame(dataset).drop(columns=["pair_name", "element_1", "element_2"]).dtypes
+    assert set(kinds) == {np.dtype(np.float64)}
+
+
+def test_the_summary_begins_with_this_build_beside_the_published_dataset(archive):
+    path = archive.parent / "analysis" / "labels_detailed_summary.txt"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "2850 pairs, 37 labels"
+    table = {line[:28].strip(): line[28:].split("  ") for line in lines[5:15]}
+    table = {name: [cell.strip() for cell in cells if cell] for name, cells in table.items()}
+    assert table == {
+        "": ["this build", "published"],
+        "e_g_ev mean, std": ["0.41, 1.13", "0.47, 1.19"],
+        "e_g_ev min, max": ["0.00, 11.52", "0.00, 19.40"],
+        "total_energy_ev mean, std": ["-90.79, 48.19", "-90.50, 48.10"],
+        "total_energy_ev min, max": ["-305.64, -4.67", "-305.60, -2.30"],
+        "distance_ang mean, std": ["2.66, 0.69", "2.58, 0.66"],
+        "distance_ang min, max": ["0.84, 5.12", "0.70, 5.60"],
+        "pairs with e_g_ev": ["2847", "2840"],
+        "pairs with softness_evinv": ["735", "987"],
+        "metal-like share": ["74.1%", "74%"],
+    }
+
+
+def test_the_summary_describes_every_label(folder):
+    text = (folder / "labels_detailed_summary.txt").read_text(encoding="utf-8")
+    for label in LABELS:
+        assert paragraph(text, label.name)[0].endswith(f"({label.group}): {label.meaning}")
+
+
+def test_the_statistics_of_a_number_are_over_the_pairs_that_have_it(dataset):
+    values = [1.0, 2.0, 3.0, 10.0, np.nan, np.nan]
+    text = summary(label_frame(with_label(dataset, "e_g_ev", values)))
+    assert paragraph(text, "e_g_ev")[2:] == [
+        "  coverage   4 of 6 (66.7%)",
+        "  mean, std  4, 3.53553",  # squares 9 + 4 + 1 + 36 = 50; sqrt(50 / 4)
+        "  min, max   1, 10",
+        "  median     2.5",
+    ]
+
+
+def test_the_distribution_of_a_flag_counts_its_values(dataset):
+    values = [1.0, 1.0, 1.0, 0.0, np.nan, np.nan]
+    text = summary(label_frame(with_label(dataset, "metal_like", values)))
+    assert paragraph(text, "metal_like")[2:] == [
+        "  coverage   4 of 6 (66.7%)",
+        "  1.0        3 (75.0%)",
+        "  0.0        1 (25.0%)",
+    ]
+
+
+def test_the_distribution_of_a_text_counts_the_most_frequent_values(dataset):
+    texts = np.array([["N"], ["Na"], ["N"], ["None"], [""], ["N"]], dtype=object)
+    text = summary(label_frame(replace(dataset, text_values=texts)))
+    assert paragraph(text, "system_id_guess")[2:] == [
+        "  coverage   5 of 6 (83.3%)",
+        "  N          3 (60.0%)",
+        "  Na         1 (20.0%)",
+        "  None       1 (20.0%)",
+    ]
+
+
+def test_a_label_that_no_pair_has_is_called_empty(dataset):
+    text = summary(label_frame(with_label(dataset, "softness_evinv", [np.nan] * 6)))
+    assert paragraph(text, "softness_evinv")[2:] == [
+        "  coverage   0 of 6 (0.0%)",
+        "  note       EMPTY: no pair has this label",
+    ]
+
+
+def test_a_label_that_is_the_same_for_all_pairs_is_called_constant(dataset):
+    text = summary(label_frame(with_label(dataset, "total_charge", [0.5] * 6)))
+    note = "  note       CONSTANT: every pair that has this label has 0.5"
+    assert paragraph(text, "total_charge")[-1] == note
+
+
+def test_zeros_of_both_signs_are_one_constant_zero(dataset):
+    text = summary(label_frame(with_label(dataset, "dipole_y_d", [-0.0, 0.0] * 3)))
+    assert paragraph(text, "dipole_y_d")[3:] == [
+        "  mean, std  0, 0",
+        "  min, max   0, 0",
+        "  median     0",
+        "  note       CONSTANT: every pair that has this label has 0.0",
+    ]
+
+
+def test_skipped_pairs_are_listed_with_file_line_and_reason(tmp_path):
+    problems = [
+        PairProblem("H_H", ParseError("raw_data/H_H/geo_end.xyz", 3, "a number", "'*, \"*'")),
+        PairProblem("N_Na", ParseError("raw_data/N_Na", None, "two atoms", "3")),
+    ]
+    write_skipped(tmp_path / "skipped_pairs.csv", problems)
+    assert rows_of(tmp_path / "skipped_pairs.csv") == [
+        {
+            "pair": "H_H",
+            "file": "raw_data/H_H/geo_end.xyz",
+            "line": "3",
+            "reason": "expected a number, found '*, \"*'",
+        },
+        {
+            "pair": "N_Na",
+            "file": "raw_data/N_Na",
+            "line": "",
+            "reason": "expected two atoms, found 3",
+        },
+    ]

@@ -1,0 +1,613 @@
+"""``python build_dataset.py``: the whole build, and every kind of bad input it has to refuse."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from conftest import RAW_DATA, ROOT, SMALL, below
+
+import build_dataset
+from twobody.analysis import ANALYSIS_FILES, PUBLISHED, SKIPPED_CSV
+from twobody.archive import Archive
+from twobody.label_files import BONDS_FILE, LABELS_FILE
+
+NOT_CONVERGED = "SCC is NOT converged, maximal SCC iterations exceeded"
+
+
+def build(raw_data: Path, output: Path, *options: str) -> Result:
+    return CliRunner().invoke(build_dataset.main, [str(raw_data), str(output), *options])
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, (path, old)
+    path.write_text(text.replace(old, new), encoding="utf-8", newline="\n")
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """A folder with the output of an earlier build, or what stands for it."""
+    folder = tmp_path / "out"
+    (folder / "analysis").mkdir(parents=True)
+    for name in ("dataset_combined.npz", *(f"analysis/{file}" for file in ANALYSIS_FILES)):
+        (folder / name).write_text("of an earlier build", encoding="utf-8")
+    return folder
+
+
+# The build of everything that is shipped
+
+
+def test_the_committed_analysis_is_what_the_build_makes(archive):
+    committed = tree(ROOT / "analysis")
+    assert set(committed) == set(ANALYSIS_FILES) - {SKIPPED_CSV}
+    assert tree(archive.parent / "analysis") == committed
+
+
+def test_the_archive_holds_all_pairs_in_the_order_of_their_names(archive):
+    with Archive(archive) as built:
+        names = built.read("pair_names").tolist()
+    assert names == sorted(path.name for path in RAW_DATA.iterdir() if path.is_dir())
+    assert len(names) == 2850
+    assert (names[0], names[1], names[-1]) == ("Ag_Ag", "Ag_Al", "Zr_Zr")
+
+
+def labels_of(archive: Path) -> dict[str, np.ndarray]:
+    with Archive(archive) as built:
+        return dict(zip(built.read("label_names"), built.read("label_values").T, strict=True))
+
+
+def test_labels_cover_as_many_pairs_as_their_meaning_allows(archive):
+    labels = labels_of(archive)
+    present = {name: int((~np.isnan(values)).sum()) for name, values in labels.items()}
+    # He_He, He_Ne and Ne_Ne have no virtual level, and 2112 pairs no gap: 2850 - 3 - 2112 = 735.
+    of_a_virtual_level = ("e_lumo_ev", "e_g_ev", "a_ev", "chi_ev", "mu_ev", "eta_ev")
+    of_a_gap = ("softness_evinv", "electrophilicity_ev")
+    assert present == {
+        **dict.fromkeys(labels, 2850),
+        **dict.fromkeys(of_a_virtual_level, 2847),
+        **dict.fromkeys(of_a_gap, 735),
+    }
+    assert labels["metal_like"].sum() == 2112
+    assert labels["no_virtual_in_basis"].sum() == 3
+    assert int((labels["e_g_ev"] > 0).sum()) == 735
+    assert labels["scc_converged"].sum() == labels["geom_converged"].sum() == 2850
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [("e_g_ev", 0.07), ("total_energy_ev", 0.3), ("distance_ang", 0.09)],
+)
+def test_mean_and_spread_are_close_to_the_published_ones(archive, name, tolerance):
+    mean, std, *_ = PUBLISHED[name]
+    values = labels_of(archive)[name]
+    assert np.nanmean(values) == pytest.approx(mean, abs=tolerance)
+    assert np.nanstd(values) == pytest.approx(std, abs=tolerance)
+
+
+def test_the_share_of_metal_like_pairs_is_the_published_one(archive):
+    assert labels_of(archive)["metal_like"].mean() == pytest.approx(0.74, abs=0.005)
+
+
+def test_provenance_says_what_was_made_of_what_without_paths_or_times(archive):
+    with Archive(archive) as built:
+        provenance = json.loads(str(built.read("provenance")))
+    assert set(provenance) == {
+        *("format_version", "package_version", "encoding", "pairs", "units", "input_sha256")
+    }
+    assert provenance["pairs"] == {"found": 2850, "kept": 2850, "skipped": 0}
+    assert provenance["encoding"] == "published"
+    assert provenance["units"]["e_g_ev"] == "eV"
+    assert len(provenance["input_sha256"]) == 64
+
+
+# The same input gives the same output
+
+
+@pytest.mark.parametrize("options", [("--jobs", "1"), ("--jobs", "2"), ("--jobs", "3")])
+def test_the_bytes_do_not_depend_on_jobs_directory_order_or_times(
+    small_raw_data, tmp_path, monkeypatch, options
+):
+    assert build(small_raw_data, tmp_path / "first").exit_code == 0
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: reversed(list(iterdir(path))))
+    for path in small_raw_data.rglob("*"):
+        os.utime(path, (10**9, 10**9))
+    assert build(small_raw_data, tmp_path / "second", *options).exit_code == 0
+    assert tree(tmp_path / "first") == tree(tmp_path / "second")
+
+
+def test_nor_do_they_depend_on_where_the_input_and_the_output_are(small_raw_data, tmp_path):
+    shutil.copytree(small_raw_data, tmp_path / "elsewhere" / "copy")
+    assert build(small_raw_data, tmp_path / "first").exit_code == 0
+    assert build(tmp_path / "elsewhere" / "copy", tmp_path / "x" / "y.npz").exit_code == 0
+    first, second = tree(tmp_path / "first"), tree(tmp_path / "x")
+    assert first["dataset_combined.npz"] == second["y.npz"]
+
+
+def content_line(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return next(line for line in result.stdout.splitlines() if line.startswith("  content"))
+
+
+def test_another_input_gives_another_digest(small_raw_data, tmp_path):
+    first = content_line(build(small_raw_data, tmp_path / "first"))
+    replace(
+        small_raw_data / "H_Li" / "detailed.out", "optimization step: 5", "optimization step: 6"
+    )
+    assert content_line(build(small_raw_data, tmp_path / "second")) != first
+
+
+def test_storing_changes_the_file_and_not_its_content(small_raw_data, tmp_path):
+    first = content_line(build(small_raw_data, tmp_path / "first"))
+    assert content_line(build(small_raw_data, tmp_path / "second", "--store")) == first
+    sizes = [(tmp_path / n / "dataset_combined.npz").stat().st_size for n in ("first", "second")]
+    assert sizes[1] > 6 * 10 * 32 * 32 * 4 > sizes[0]
+
+
+# Where the output goes, and what is said
+
+
+def test_an_output_that_ends_in_npz_is_the_file(small_raw_data, tmp_path):
+    result = build(small_raw_data, tmp_path / "new" / "pairs.npz")
+    assert result.exit_code == 0, result.output
+    assert set(tree(tmp_path / "new")) == {
+        *("pairs.npz", "analysis/all_labels.csv", "analysis/geometry_data.csv"),
+        "analysis/labels_detailed_summary.txt",
+    }
+
+
+def test_any_other_output_is_a_folder(small_raw_data, tmp_path):
+    assert build(small_raw_data, tmp_path / "new.d").exit_code == 0
+    assert "dataset_combined.npz" in tree(tmp_path / "new.d")
+
+
+def test_by_default_raw_data_becomes_dataset_combined_npz(small_raw_data, monkeypatch):
+    monkeypatch.chdir(small_raw_data.parent)
+    result = CliRunner().invoke(build_dataset.main, [])
+    assert result.exit_code == 0, result.output
+    assert (small_raw_data.parent / "dataset_combined.npz").is_file()
+    assert (small_raw_data.parent / "analysis" / "all_labels.csv").is_file()
+
+
+def test_the_summary_counts_and_nothing_goes_to_standard_error_when_piped(small_raw_data, tmp_path):
+    result = build(small_raw_data, tmp_path / "out")
+    assert result.stderr == ""
+    assert "  pairs     6 found, 6 kept, 0 skipped\n" in result.stdout
+    assert "  labels    37 a pair, 12 missing\n" in result.stdout  # He_He 8, H_He 2, N_Na 2
+    assert "  images    6 x 10 x 32 x 32 float32\n" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("done in ")
+
+
+def test_the_printed_sha_256_is_that_of_the_file(small_raw_data, tmp_path):
+    result = build(small_raw_data, tmp_path / "out")
+    data = (tmp_path / "out" / "dataset_combined.npz").read_bytes()
+    assert f"  SHA-256   {hashlib.sha256(data).hexdigest()}\n" in result.stdout
+
+
+def test_importing_the_build_imports_neither_torch_nor_pandas():
+    code = "import build_dataset, sys; print({'torch', 'pandas'} & sys.modules.keys())"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout == "set()\n"
+
+
+def test_pair_files_are_written_beside_the_archive(small_raw_data, tmp_path):
+    pairs = tmp_path / "pairs"
+    result = build(small_raw_data, tmp_path / "out", "--per-pair-files", str(pairs))
+    assert result.exit_code == 0, result.output
+    assert set(tree(pairs)) == {f"{name}.npz" for name in SMALL}
+
+
+# Bad input: one pair, H_Li, has one fault; its row is line 5 of both CSV files.
+
+
+def removed(file: str) -> Callable[[Path], None]:
+    return lambda raw_data: (raw_data / file).unlink()
+
+
+def edited(file: str, old: str, new: str) -> Callable[[Path], None]:
+    return lambda raw_data: replace(raw_data / file, old, new)
+
+
+def rewritten(file: str, text: str) -> Callable[[Path], None]:
+    return lambda raw_data: (raw_data / file).write_text(text, encoding="utf-8") and None
+
+
+def unreadable(raw_data: Path) -> None:
+    """Put a folder where the file should be: root may read any file."""
+    path = raw_data / "H_Li" / "geo_end.xyz"
+    path.unlink()
+    path.mkdir()
+
+
+def without_line(file: str, start: str) -> Callable[[Path], None]:
+    def damage(raw_data: Path) -> None:
+        lines = (raw_data / file).read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not line.startswith(start)]
+        assert len(kept) == len(lines) - 1
+        (raw_data / file).write_text("".join(kept), encoding="utf-8", newline="\n")
+
+    return damage
+
+
+def row_twice(raw_data: Path) -> None:
+    path = raw_data / BONDS_FILE
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join([*lines, lines[4]]), encoding="utf-8", newline="\n")
+
+
+D, G = "H_Li/detailed.out", "H_Li/geo_end.xyz"
+ATOM_1 = "    H      0.00000000      0.00000000     -0.09238595      1.40784956\n"
+ATOM_2 = "   Li      0.00000000      0.00000000      1.68238595      0.59215044\n"
+BOND = "1.7747719"
+NO_FILE = "expected a readable file, found No such file or directory"
+NO_READING = os.strerror(errno.EACCES if os.name == "nt" else errno.EISDIR)
+FLOAT64 = "expected a value of the SCC row, a number in the range of float64"
+SUM = "expected 0.31396810, the sum over the orbitals"
+CHARGE = "expected the sum of the gross charges, 0.81569912"
+ENERGY = "expected total energy in H and the same in eV (13.2929)"
+
+BAD_INPUT = {
+    "a missing file": (removed(D), f"{D}: {NO_FILE}"),
+    "another missing file": (removed(G), f"{G}: {NO_FILE}"),
+    "a missing CSV file": (removed(BONDS_FILE), f"{BONDS_FILE}: {NO_FILE}"),
+    "an unreadable file": (
+        unreadable,
+        f"{G}: expected a readable file, found {NO_READING}",
+    ),
+    "a missing section": (
+        edited(D, " Atomic gross charges (e)", " Charges"),
+        f"{D}: expected gross charges, found none",
+    ),
+    "a missing value": (
+        edited(D, "    1      -0.40784956\n", "    1\n"),
+        f"{D}:19: expected a row of 2 columns or an empty line, found '1'",
+    ),
+    "a missing line": (
+        without_line(D, "Total energy:"),
+        f"{D}:68: expected 'Total energy:' in the step, found none up to here",
+    ),
+    "a missing atom": (
+        edited(G, ATOM_2, ""),
+        f"{G}:3: expected 2 atoms and all their columns, found the end of the file",
+    ),
+    "a missing atom in detailed.out": (
+        edited(D, "    2       0.59215044\n", ""),
+        f"{D}:25: expected 2 atoms, found 1",
+    ),
+    "one atom": (
+        rewritten(G, f"    1\nGeometry Step: 5\n{ATOM_1}"),
+        f"{G}:1: expected two atoms, found 1",
+    ),
+    "three atoms": (
+        rewritten(G, f"    3\nGeometry Step: 5\n{ATOM_1}{ATOM_2}{ATOM_1}"),
+        f"{G}:1: expected two atoms, found 3",
+    ),
+    "a count in the CSV file that disagrees": (
+        edited(BONDS_FILE, "H_Li,2,H", "H_Li,3,H"),
+        f"{BONDS_FILE}:5: expected natoms = 2, found '3'",
+    ),
+    "asterisks": (
+        edited(G, "-0.09238595", "***********"),
+        f"{G}:3: expected a coordinate or population, a number, found '***********'",
+    ),
+    "NaN": (
+        edited(G, "-0.09238595", "        NaN"),
+        f"{G}:3: expected a coordinate or population, a number, found 'NaN'",
+    ),
+    "infinity": (
+        edited(D, "-0.48898846E+00", "       -Infinity"),
+        f"{D}:8: expected a value of the SCC row, a number, found '-Infinity'",
+    ),
+    "an overflow": (
+        edited(D, "-0.48898846E+00", "-0.48898846E+999"),
+        f"{D}:8: {FLOAT64}, found '-0.48898846E+999'",
+    ),
+    "a bad cell": (
+        edited(LABELS_FILE, "H_Li,-13.292942241629065", "H_Li,?"),
+        f"{LABELS_FILE}:5: expected total_energy_eV, a number, found '?'",
+    ),
+    "populations that do not add up": (
+        edited(D, "0.21396810  p_z", "0.31396810  p_z"),
+        f"{D}:32: {SUM}, found '2   2   1       0.21396810'",
+    ),
+    "populations that differ between the files": (
+        edited(G, "1.40784956", "1.40884956"),
+        f"{G}:3: expected the population of atom 1 in detailed.out, 1.40784956, found 1.40884956",
+    ),
+    "wrong elements": (
+        edited(G, "   Li", "   Na"),
+        f"{G}:3: expected the elements of the folder, H and Li, found H and Na",
+    ),
+    "a bond length that is off": (
+        edited(BONDS_FILE, BOND, "1.7757820"),
+        f"{BONDS_FILE}:5: expected the bond length of {G}, 1.774772 Å, found 1.775782 Å",
+    ),
+    "a flipped sign in detailed.out": (
+        edited(D, "    1      -0.40784956", "    1       0.40784956"),
+        f"{D}:15: {CHARGE}, found 'Total charge:     0.00000000'",
+    ),
+    "a flipped sign of an energy": (
+        edited(D, "Total energy:                       -", "Total energy:                        "),
+        f"{D}:53: {ENERGY}, found 'Total energy: {' ' * 23}0.4885066171 H          -13.2929 eV'",
+    ),
+    "a flipped sign in geo_end.xyz": (
+        edited(G, "     -0.09238595", "      0.09238595"),
+        f"{BONDS_FILE}:5: expected the bond length of {G}, 1.590000 Å, found 1.774772 Å",
+    ),
+    "a flipped sign in the CSV file": (
+        edited(BONDS_FILE, f",{BOND}", f",-{BOND}"),
+        f"{BONDS_FILE}:5: expected the bond length of {G}, 1.774772 Å, found -1.774772 Å",
+    ),
+    "a pair without a row": (
+        without_line(LABELS_FILE, "H_Li"),
+        f"{LABELS_FILE}: expected a row for H_Li, found none",
+    ),
+    "a row twice": (
+        row_twice,
+        f"{BONDS_FILE}:8: expected one row for 'H_Li', found a second one (the first is line 5)",
+    ),
+    "a stray folder": (
+        lambda raw_data: (raw_data / "H_Li.bak").mkdir(),
+        "H_Li.bak: expected a folder named after two elements (A_B), found 'H_Li.bak'",
+    ),
+    "SCC that did not converge": (
+        edited(D, "SCC converged", NOT_CONVERGED),
+        f"{D}:60: expected 'SCC converged', found 'SCC is NOT converged'",
+    ),
+}
+OF_THE_WHOLE = ("a missing CSV file",)
+
+
+@pytest.mark.parametrize("fault", BAD_INPUT)
+def test_bad_input_is_named_once_and_nothing_is_written(small_raw_data, output, fault):
+    damage, message = BAD_INPUT[fault]
+    damage(small_raw_data)
+    before = tree(output)
+    result = build(small_raw_data, output)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    *problems, closing = below(small_raw_data, result.stderr).splitlines()
+    assert problems == [message]
+    pairs = 0 if fault in OF_THE_WHOLE else 1
+    assert closing.startswith(f"Error: 1 problems, {pairs} pairs; nothing was written")
+    assert tree(output) == before
+    assert sorted(path.name for path in output.iterdir()) == ["analysis", "dataset_combined.npz"]
+
+
+@pytest.mark.parametrize("fault", [fault for fault in BAD_INPUT if fault not in OF_THE_WHOLE])
+def test_with_skip_invalid_the_pair_is_left_out_and_listed(small_raw_data, output, fault):
+    damage, message = BAD_INPUT[fault]
+    damage(small_raw_data)
+    result = build(small_raw_data, output, "--skip-invalid")
+    assert result.exit_code == 0, result.output
+    bad = "H_Li.bak" if fault == "a stray folder" else "H_Li"
+    kept = [name for name in SMALL if name != bad]
+    with Archive(output / "dataset_combined.npz") as built:
+        assert built.read("pair_names").tolist() == kept
+        counts = json.loads(str(built.read("provenance")))["pairs"]
+    assert counts == {"found": len(kept) + 1, "kept": len(kept), "skipped": 1}
+    counted = f"{len(kept) + 1} found, {len(kept)} kept, 1 skipped"
+    assert f"  pairs     {counted}\n" in result.stdout
+    with (output / "analysis" / SKIPPED_CSV).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["pair"] for row in rows] == [bad]
+    place = ":".join([rows[0]["file"], *([rows[0]["line"]] if rows[0]["line"] else [])])
+    assert below(small_raw_data, f"{place}: {rows[0]['reason']}") == message
+
+
+def test_a_row_without_a_folder_is_named_in_both_files(small_raw_data, output):
+    shutil.rmtree(small_raw_data / "H_Li")
+    before = tree(output)
+    result = build(small_raw_data, output)
+    assert result.exit_code == 1
+    assert below(small_raw_data, result.stderr).splitlines()[:-1] == [
+        f"{BONDS_FILE}:5: expected a folder 'H_Li' for this row, found none",
+        f"{LABELS_FILE}:5: expected a folder 'H_Li' for this row, found none",
+    ]
+    assert tree(output) == before
+
+
+def test_one_extra_row_is_named(small_raw_data, output):
+    path = small_raw_data / BONDS_FILE
+    text = path.read_text(encoding="utf-8")
+    extra = text.splitlines(keepends=True)[-1].replace("N_Na", "N_Nb").replace(",Na,", ",Nb,")
+    path.write_text(text + extra, encoding="utf-8", newline="\n")
+    result = build(small_raw_data, output)
+    assert result.exit_code == 1
+    assert below(small_raw_data, result.stderr).splitlines() == [
+        f"{BONDS_FILE}:8: expected a folder 'N_Nb' for this row, found none",
+        "Error: 1 problems, 1 pairs; nothing was written (--skip-invalid leaves these pairs out)",
+    ]
+
+
+def test_all_problems_of_all_files_are_listed_each_once(small_raw_data, output):
+    faults = ("a missing CSV file", "wrong elements", "a bad cell", "infinity", "a stray folder")
+    for fault in faults:
+        BAD_INPUT[fault][0](small_raw_data)
+    (small_raw_data / "H_H" / "geo_end.xyz").unlink()
+    result = build(small_raw_data, output, "--skip-invalid")
+    assert result.exit_code == 1  # a whole CSV file is missing: no pair can be left out for that
+    *problems, closing = below(small_raw_data, result.stderr).splitlines()
+    expected = [BAD_INPUT[fault][1] for fault in faults] + [f"H_H/geo_end.xyz: {NO_FILE}"]
+    assert sorted(problems) == sorted(expected)
+    assert closing == "Error: 6 problems, 3 pairs; nothing was written"
+
+
+def test_with_allow_unconverged_a_pair_is_taken_that_did_not_converge(small_raw_data, output):
+    BAD_INPUT["SCC that did not converge"][0](small_raw_data)
+    result = build(small_raw_data, output, "--allow-unconverged")
+    assert result.exit_code == 0, result.output
+    assert "  pairs     6 found, 6 kept, 0 skipped\n" in result.stdout
+
+
+def test_the_next_clean_build_removes_the_list_of_skipped_pairs(small_raw_data, output):
+    replace(small_raw_data / "H_Li" / "geo_end.xyz", "Li", "Na")
+    assert build(small_raw_data, output, "--skip-invalid").exit_code == 0
+    assert (output / "analysis" / SKIPPED_CSV).exists()
+    replace(small_raw_data / "H_Li" / "geo_end.xyz", "Na", "Li")
+    assert build(small_raw_data, output).exit_code == 0
+    assert not (output / "analysis" / SKIPPED_CSV).exists()
+
+
+def test_where_no_pair_is_valid_all_problems_are_listed(small_raw_data, output):
+    before = tree(output)
+    for name in SMALL:
+        (small_raw_data / name / "geo_end.xyz").unlink()
+    result = build(small_raw_data, output, "--skip-invalid")
+    assert result.exit_code == 1
+    *problems, closing = below(small_raw_data, result.stderr).splitlines()
+    assert problems == [f"{name}/geo_end.xyz: {NO_FILE}" for name in SMALL]
+    assert closing == "Error: 6 problems, 6 pairs; nothing was written"
+    assert tree(output) == before
+
+
+def test_without_raw_data_there_is_one_message(tmp_path, output):
+    result = build(tmp_path / "nothing", output)
+    assert result.exit_code == 1
+    message = f"Error: {tmp_path / 'nothing'}: expected a readable folder of pairs, found "
+    assert result.stderr.startswith(message)
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_empty_raw_data_has_no_pairs(tmp_path, output):
+    (tmp_path / "empty").mkdir()
+    result = build(tmp_path / "empty", output)
+    assert result.exit_code == 1
+    assert "empty: expected folders named after pairs (A_B), found none" in result.stderr
+
+
+# Faults of the output: the earlier one stays as it was
+
+
+def no_space(*_: object, **__: object) -> Iterator[None]:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("function", ["write_archive", "write_analysis", "publish"])
+def test_a_write_that_fails_leaves_the_earlier_output(
+    small_raw_data, output, monkeypatch, function
+):
+    before = tree(output)
+    monkeypatch.setattr(build_dataset, function, no_space)
+    pairs = output.parent / "pairs"
+    result = build(small_raw_data, output, "--per-pair-files", str(pairs))
+    assert result.exit_code == 1
+    assert result.stderr == "Error: [Errno 28] No space left on device\n"
+    assert tree(output) == before
+    assert tree(pairs) == {}
+    assert [path for path in output.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("n", range(4))
+def test_a_move_that_fails_leaves_the_earlier_output(small_raw_data, output, monkeypatch, n):
+    before = tree(output)
+    replace_path = Path.replace
+    moves = iter(range(100))
+
+    def fail(path: Path, target: Path) -> Path:
+        if next(moves) == n:
+            raise PermissionError(13, "Permission denied")
+        return replace_path(path, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    result = build(small_raw_data, output)
+    assert result.exit_code == 1
+    assert result.stderr == "Error: [Errno 13] Permission denied\n"
+    assert tree(output) == before
+
+
+def test_an_archive_that_does_not_read_back_is_not_published(small_raw_data, output, monkeypatch):
+    before = tree(output)
+    monkeypatch.setattr(Archive, "content_digest", lambda _: "0" * 64)
+    result = build(small_raw_data, output)
+    assert result.exit_code == 1
+    assert "expected the content written, " in result.stderr
+    assert tree(output) == before
+
+
+def test_what_a_killed_build_left_behind_is_removed(small_raw_data, output):
+    left = output / ".twobody-killed.part"
+    left.mkdir()
+    assert build(small_raw_data, output).exit_code == 0
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        pytest.param(
+            lambda output: (output / "pairs.npz").mkdir(),
+            (),
+            "pairs.npz: expected a file, or nothing, found a folder",
+            id="a folder in the archive's place",
+        ),
+        pytest.param(
+            lambda output: (output / "analysis").touch(),
+            (),
+            "analysis: expected a folder, or nothing, found a file",
+            id="a file in the place of analysis",
+        ),
+        pytest.param(
+            lambda output: output,
+            ("--per-pair-files", "."),
+            ".: expected a folder for pair files alone, found the archive's",
+            id="pair files beside the archive",
+        ),
+    ],
+)
+def test_a_place_that_the_output_cannot_take_is_refused(
+    small_raw_data, tmp_path, monkeypatch, make, options, message
+):
+    output = tmp_path / "new"
+    output.mkdir()
+    make(output)
+    before = tree(output)
+    monkeypatch.chdir(output)
+    result = build(small_raw_data, output / "pairs.npz", *options)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert tree(output) == before
+
+
+def test_a_folder_of_other_files_takes_no_pair_files_and_no_archive_is_written(
+    small_raw_data, output
+):
+    before = tree(output)
+    foreign = output.parent / "foreign"
+    foreign.mkdir()
+    (foreign / "thesis.tex").touch()
+    result = build(small_raw_data, output, "--per-pair-files", str(foreign))
+    assert result.exit_code == 1
+    assert "expected a folder of pair files (A_B.npz) only, found 'thesis.tex'" in result.stderr
+    assert tree(output) == before
+    assert list(tree(foreign)) == ["thesis.tex"]
+
+
+def test_a_linked_archive_is_replaced_and_what_it_pointed_to_stays(small_raw_data, tmp_path):
+    (tmp_path / "elsewhere.npz").write_text("mine", encoding="utf-8")
+    link = tmp_path / "linked.npz"
+    try:
+        link.symlink_to(tmp_path / "elsewhere.npz")
+    except OSError:
+        pytest.skip("no right to make links")
+    assert build(small_raw_data, link).exit_code == 0
+    assert not link.is_symlink()
+    assert (tmp_path / "elsewhere.npz").read_text(encoding="utf-8") == "mine"

@@ -1,0 +1,317 @@
+"""The command line of check_npz.py: modes, exit statuses, and files that mean no good."""
+
+import io
+import json
+import struct
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import archives
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from check_npz import main
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def built(small_raw_data, tmp_path):
+    return archives.build(small_raw_data, tmp_path / "built" / "small.npz")
+
+
+def test_without_an_option_it_gives_the_overview(built):
+    result = run(built)
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{built}\n  size ")
+    assert json.loads(run(built, "--json").stdout)["pairs"] == 6
+
+
+def test_the_default_file_is_the_one_that_a_build_writes(built, monkeypatch):
+    built.rename(built.with_name("dataset_combined.npz"))
+    monkeypatch.chdir(built.parent)
+    assert run().stdout.startswith("dataset_combined.npz\n")
+
+
+def test_one_pair_is_described(built):
+    assert run(built, "--pair", "H_Li").stdout.startswith("H_Li (number 3)\n")
+    assert json.loads(run(built, "--pair", "3", "--json").stdout)["pair"] == "H_Li"
+
+
+def test_an_unknown_pair_is_wrong_usage_and_the_nearest_is_named(built):
+    result = run(built, "--pair", "Li_H")
+    assert result.exit_code == 2
+    assert result.stderr.endswith("found 'Li_H' (did you mean H_Li?)\n")
+
+
+def test_verifying_a_good_archive_exits_0_and_a_wrong_one_1(built, tmp_path):
+    assert run(built, "--verify").exit_code == 0
+    members = archives.members(built)
+    members["images"][3, 0, 0, 0] = -1
+    path = archives.write(tmp_path / "wrong.npz", members)
+    result = run(path, "--verify")
+    assert result.exit_code == 1
+    assert "           H_Li: o_map_radial is not amplitudes x basis\n" in result.stdout
+    checks = json.loads(run(path, "--verify", "--json").stdout)
+    assert [check["law"] for check in checks if check["findings"] and not check["warning"]] == [
+        "pixels"
+    ]
+
+
+def test_against_the_raw_files_every_law_is_checked_too(built, small_raw_data):
+    result = run(built, "--against", small_raw_data)
+    assert result.exit_code == 0
+    assert "ok       pixels" in result.stdout
+    assert "ok       raw values" in result.stdout
+    labels = small_raw_data / "dftb_ptbp_combined.csv"
+    text = labels.read_text(encoding="utf-8")
+    labels.write_text(text.replace("\nH_Li,-13.29", "\nH_Li,-13.39"), encoding="utf-8")
+    assert run(built, "--against", small_raw_data).exit_code == 1
+    assert run(built, "--against", small_raw_data / "none").exit_code == 2
+
+
+def test_comparing_exits_0_when_equal_and_1_when_not(built, tmp_path):
+    members = archives.members(built)
+    original = archives.write_original(tmp_path / "original.npz", members)
+    for first, second in ((built, built), (built, original), (original, built)):
+        assert run(first, "--compare", second).exit_code == 0
+    members["labels"][0]["e_g_ev"] += 1
+    other = archives.write_original(tmp_path / "other.npz", members)
+    result = run(built, "--compare", other)
+    assert result.exit_code == 1
+    assert result.stdout.endswith("not equal\n")
+    assert json.loads(run(built, "--compare", other, "--json").stdout)["equal"] is False
+
+
+def test_a_pair_a_label_and_a_page_are_drawn(built, tmp_path):
+    for name, arguments in {
+        "pair.png": ["--draw", tmp_path / "pair.png", "--pair", "H_Li"],
+        "map.png": ["--draw", tmp_path / "map.png", "--label", "distance_ang"],
+        "gap.png": ["--draw", tmp_path / "gap.png"],
+        "page.html": ["--report", tmp_path / "page.html"],
+    }.items():
+        result = run(built, *arguments)
+        assert (result.exit_code, result.output) == (0, "")
+        assert (tmp_path / name).stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--verify", "--compare", "x.npz"],
+        ["--pair", "H_H", "--verify"],
+        ["--draw", "x.png", "--report", "x.html"],
+        ["--label", "e_g_ev"],
+        ["--label", "e_g_ev", "--verify"],
+        ["--draw", "x.png", "--pair", "H_H", "--label", "e_g_ev"],
+        ["--draw", "x.png", "--json"],
+        ["--report", "x.html", "--json"],
+        ["--draw", "x.png", "--label", "no_such_label"],
+        ["--draw", "no_such_folder/x.png"],
+        ["--no-such-option"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_2(built, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    result = run(built, *arguments)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("Error: ")
+    assert not list(tmp_path.glob("x.*"))
+
+
+def test_control_characters_from_the_file_do_not_reach_the_terminal(built, tmp_path):
+    members = archives.members(built)
+    members["provenance"] = np.array('{"note": "a"}')
+    members["pair_names"] = members["pair_names"].astype("U20")
+    members["pair_names"][0] = "\x1b[31mAl_N"
+    path = archives.write(tmp_path / "coloured.npz", members)
+    for arguments in ([path], [path, "--pair", "0"], [path, "--verify"]):
+        assert "\x1b" not in run(*arguments).output
+
+
+# Files that are damaged, hostile or foreign: each is made from a good one by a function of its path.
+
+
+def cut(path, share):
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+
+
+def flip(path, position):
+    data = bytearray(path.read_bytes())
+    data[position] ^= 0xFF
+    path.write_bytes(bytes(data))
+
+
+def rewrite(path, change):
+    """Write the members again, as `change` gives them: pairs of name and bytes."""
+    with zipfile.ZipFile(path) as file:
+        entries = {info.filename: file.read(info) for info in file.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in change(entries):
+            file.writestr(name, data)
+
+
+def npy(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=True)
+    return buffer.getvalue()
+
+
+def npy_header(description, shape):
+    text = f"{{'descr': '{description}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    text += b" " * (117 - len(text)) + b"\n"
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text
+
+
+def replaced(name, data):
+    return lambda path: rewrite(path, lambda entries: {**entries, f"{name}.npy": data}.items())
+
+
+def doubled(path):
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        rewrite(path, lambda entries: [*entries.items(), ("images.npy", entries["images.npy"])])
+
+
+def bomb(path):
+    """Make a file of 300 kB that claims to be, and is, 270 MB of zeros when unpacked."""
+    n = 1 << 16
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        with file.open("images.npy", "w", force_zip64=True) as member:
+            member.write(npy_header("<f4", (n // 10, 10, 32, 32)))
+            left = 4 * (n // 10) * 10 * 1024
+            while left:
+                chunk = bytes(min(left, 1 << 24))
+                member.write(chunk)
+                left -= len(chunk)
+
+
+class Command:
+    """Pickled, it would write a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def commanding(path):
+    objects = np.empty(6, object)
+    objects[:] = [Command(path.with_name("executed"))] * 6
+    rewrite(path, lambda entries: {**entries, "labels.npy": npy(objects)}.items())
+
+
+def commanding_original(path):
+    members = archives.members(path)
+    members["labels"][:] = [Command(path.with_name("executed"))] * 6
+    archives.write_original(path, members)
+
+
+def folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+BAD = {
+    "cut in the middle": lambda path: cut(path, 0.5),
+    "cut near the end": lambda path: cut(path, 0.999),
+    "cut near the beginning": lambda path: cut(path, 0.001),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("label,value\n", encoding="utf-8"),
+    "a folder": folder,
+    "missing": lambda path: path.unlink(),
+    "a picture": lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100)),
+    "a plain array": lambda path: path.write_bytes(npy(np.zeros(3))),
+    "a zip file of something else": lambda path: rewrite(path, lambda _: [("a.txt", b"text")]),
+    "no members": lambda path: rewrite(path, lambda _: []),
+    "a member twice": doubled,
+    "a member of another schema": replaced("weights", npy(np.zeros(3))),
+    "a member that leaves the folder": replaced("../../escape", npy(np.zeros(3))),
+    "a shape larger than the data": replaced("label_values", npy_header("<f8", (6, 36)) + bytes(8)),
+    "a shape beyond memory": replaced("images", npy_header("<f4", (1 << 40, 10, 32, 32))),
+    "a shape that overflows": replaced("images", npy_header("<f4", (1 << 62, 1 << 62, 0, 4))),
+    "a negative shape": replaced("images", npy_header("<f4", (-1, 10, 32, 32)) + bytes(40960)),
+    "a header that is code": replaced("channels", npy_header("<f8' + exit() + '", (1,))),
+    "a header without an end": replaced("channels", b"\x93NUMPY\1\0\xff\xff{"),
+    "a structured dtype": replaced("channels", npy(np.zeros(10, "f8,i4"))),
+    "a deflate bomb": bomb,
+    "an element that is none": replaced("elements", npy(np.full((6, 2), "Xx"))),
+    "a pair that comes twice": replaced("pair_names", npy(np.full(6, "H_H"))),
+    "text that is none": replaced(
+        "pair_names", npy_header("<U5", (6,)) + struct.pack("<I", 0x110000) * 30
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", [[], ["--verify"], ["--pair", "0"]], ids=["", "verify", "pair"])
+@pytest.mark.parametrize("damage", BAD.values(), ids=BAD)
+def test_a_bad_file_gets_one_line_and_status_2(built, damage, mode):
+    damage(built)
+    result = run(built, *mode)
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"Error: {built}")
+    assert "expected" in line
+    assert "found" in line
+
+
+def test_a_flipped_byte_anywhere_in_the_data_is_found(built):
+    good = built.read_bytes()
+    with zipfile.ZipFile(built) as file:
+        entries = {info.filename: info for info in file.infolist()}
+    for name, entry in entries.items():
+        start = entry.header_offset + 30 + len(name) + 20  # 20: the zip64 field
+        flip(built, start + entry.compress_size // 2)
+        result = run(built, "--verify")
+        assert result.exit_code == 2, name
+        assert len(result.stderr.splitlines()) == 1
+        built.write_bytes(good)
+
+
+@pytest.mark.parametrize("damage", [commanding, commanding_original])
+@pytest.mark.parametrize("mode", [[], ["--verify"], ["--compare"], ["--json"]])
+def test_a_pickle_that_runs_commands_runs_none(built, damage, mode):
+    damage(built)
+    arguments = [*mode, built] if mode == ["--compare"] else mode
+    result = run(built, *arguments)
+    assert not built.with_name("executed").exists()
+    if damage is commanding_original or mode == ["--verify"]:  # the others need not look at it
+        assert result.exit_code == 2
+        (line,) = result.stderr.splitlines()
+        assert "expected plain data in member 'labels', found " in line
+    else:
+        assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["a deflate bomb", "a shape beyond memory"])
+def test_nothing_much_is_allocated_for_a_file_that_lies_about_its_size(built, name):
+    BAD[name](built)
+    tracemalloc.start()
+    try:
+        assert run(built, "--verify").exit_code == 2
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_without_the_extra_a_picture_says_what_to_install(built, tmp_path):
+    for module, option in (("matplotlib.figure", "--draw"), ("plotly.offline", "--report")):
+        code = f"import sys; sys.modules[{module!r}] = None; import check_npz; check_npz.main()"
+        command = [sys.executable, "-c", code, str(built), option, str(tmp_path / "out")]
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert result.returncode == 2
+        assert "pip install twobody[plot]" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+        assert not (tmp_path / "out").exists()

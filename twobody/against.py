@@ -1,0 +1,123 @@
+"""Whether an archive says what the raw files say: everything is read again and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from twobody.collect import collect_pair
+from twobody.columns import Columns, RenderedImages
+from twobody.compare import only_in_one, shared_quantities
+from twobody.elements import ATOMIC_NUMBERS
+from twobody.errors import PairProblem
+from twobody.files import InputDigest
+from twobody.images import CHANNEL_NAMES, basis_images
+from twobody.label_files import read_label_files
+from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
+from twobody.laws import LABEL_TOLERANCE, Finding
+from twobody.overview import read_provenance
+from twobody.pairs import BOND_TOLERANCE, METADATA_NAMES, find_pairs, read_pair, read_pairs
+from twobody.tables import plain
+from twobody.verify import Check, check
+
+
+def check_against(columns: Columns, raw_data: Path) -> list[Check]:
+    """Read `raw_data` again and compare every value.
+
+    Raises
+    ------
+    ParseError
+        `raw_data` is no such folder, or its CSV files cannot be read at all.
+    """
+    digest = InputDigest()
+    raw, problems = read_raw(raw_data, digest)
+    return [
+        check(raw_pairs, raw_pairs(columns, raw, problems)),
+        check(raw_values, raw_values(columns, raw)),
+        check(same_input, same_input(columns, digest), warning=True),
+        check(derived_labels, derived_labels(columns, raw_data), warning=True),
+    ]
+
+
+def read_raw(raw_data: Path, digest: InputDigest) -> tuple[Columns, list[PairProblem]]:
+    """Read raw data as an archive of it would be read, without the pairs that have problems."""
+    names, strays = find_pairs(raw_data)
+    labels, problems = read_label_files(raw_data, names, digest)
+    progress = tqdm(names, "reading", unit="pair", disable=None)
+    pairs, more = read_pairs(raw_data, progress, digest, allow_unconverged=True)
+    labels = labels.take(np.isin(names, pairs.names))
+    geometries = np.concatenate([pairs.positions, pairs.populations[..., None]], axis=2)
+    numbers = [[ATOMIC_NUMBERS[symbol] for symbol in row] for row in pairs.elements.tolist()]
+    columns = Columns(
+        path=raw_data,
+        pair_names=pairs.names,
+        elements=pairs.elements,
+        atomic_numbers=np.array(numbers, np.int64).reshape(-1, 2),
+        geometries=geometries.astype(np.float32),
+        label_names=np.array([label.name for label in NUMERIC_LABELS]),
+        label_units=np.array([label.unit for label in NUMERIC_LABELS]),
+        label_values=labels.values,
+        text_label_names=np.array([label.name for label in TEXT_LABELS]),
+        text_label_values=labels.texts.astype(np.str_),
+        metadata_names=np.array(METADATA_NAMES),
+        metadata_values=pairs.metadata,
+        channels=np.array(CHANNEL_NAMES),
+        images=RenderedImages(pairs.amplitudes, basis_images()),
+        provenance="",
+    )
+    in_csv = labels.values[:, columns.label_names.tolist().index("distance_ang")]
+    wrong_bond = np.abs(in_csv - pairs.bond_lengths) > BOND_TOLERANCE
+    bad = [problem.pair_name for problem in problems]
+    return columns.take(~np.isin(columns.pair_names, bad) & ~wrong_bond), strays + problems + more
+
+
+def raw_pairs(columns: Columns, raw: Columns, problems: list[PairProblem]) -> Iterator[Finding]:
+    """The archive has every pair that can be read from the raw files, and no other."""
+    pairs = only_in_one(columns.pair_names, raw.pair_names)
+    for name in pairs["only_in_second"]:
+        _, errors = read_pair(raw.path / name, InputDigest())
+        if not errors:  # one that did not converge may have been left out
+            yield Finding(name, "is not in the archive")
+    reasons = {problem.pair_name: str(problem.error) for problem in problems}
+    for name in pairs["only_in_first"]:
+        yield Finding(name, reasons.get(name, "is not in the raw files"))
+
+
+def raw_values(columns: Columns, raw: Columns) -> Iterator[Finding]:
+    """Every value is that of the raw files."""
+    names = np.intersect1d(columns.pair_names, raw.pair_names)
+    for quantity in shared_quantities(columns, raw):
+        for i in np.flatnonzero(quantity.beyond_rounding):
+            here, there = plain(quantity.first[i]), plain(quantity.second[i])
+            yield Finding(str(names[i]), f"{quantity.name} is {here}, in the raw files {there}")
+
+
+def same_input(columns: Columns, digest: InputDigest) -> Iterator[Finding]:
+    """The raw files are, byte for byte, those that the archive says it was built from."""
+    built_from = (read_provenance(columns) or {}).get("input_sha256")
+    if built_from is not None and built_from != digest.hexdigest():
+        yield Finding(None, f"SHA-256 of the raw files is {digest.hexdigest()}, not {built_from}")
+
+
+def derived_labels(columns: Columns, raw_data: Path) -> Iterator[Finding]:
+    """Labels are those that follow from the DFTB+ output; the label files may say otherwise."""
+    known = {label.name for label in NUMERIC_LABELS}
+    rows = zip(columns.pair_names.tolist(), columns.label_values.tolist(), strict=True)
+    for name, values in tqdm(list(rows), "deriving", unit="pair", disable=None):
+        pair, errors = collect_pair(raw_data / name)
+        yield from (Finding(name, str(error)) for error in errors)
+        if pair is None:
+            continue
+        for label, found in zip(columns.label_names.tolist(), values, strict=True):
+            if label not in known:
+                continue
+            derived = pair.labels[label]
+            expected = float("nan") if derived is None else float(derived)
+            close = np.isclose(
+                found, expected, rtol=LABEL_TOLERANCE, atol=LABEL_TOLERANCE, equal_nan=True
+            )
+            if not close:
+                yield Finding(name, f"{label} is {plain(np.float64(found))}, derived {derived}")
