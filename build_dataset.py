@@ -93,13 +93,13 @@ def main(
 
 def check_targets(archive: Path, per_pair_files: Path | None) -> None:
     """Refuse, before anything is read, places that the output cannot take."""
-    analysis = archive.parent / ANALYSIS
     if archive.is_dir():
         raise ParseError(archive, None, "a file, or nothing", "a folder")
-    if analysis.exists() and not analysis.is_dir():
-        raise ParseError(analysis, None, "a folder, or nothing", "a file")
-    if per_pair_files is not None and per_pair_files.resolve() == archive.parent.resolve():
-        raise ParseError(per_pair_files, None, "a folder for pair files alone", "the archive's")
+    for folder in (archive.parent, archive.parent / ANALYSIS):
+        if folder.exists() and not folder.is_dir():
+            raise ParseError(folder, None, "a folder, or nothing", "a file")
+        if per_pair_files is not None and per_pair_files.resolve() == folder.resolve():
+            raise ParseError(per_pair_files, None, "a folder for pair files alone", "the output's")
 
 
 def parse(raw_data: Path, *, allow_unconverged: bool) -> Sources:

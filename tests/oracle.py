@@ -15,7 +15,7 @@ Values = dict[str, Any]
 
 def number(token: str) -> float:
     """Read a number that Fortran may have printed, or accept, with D or without E."""
-    return float(re.sub(r"[dD]|(?<=[0-9.])(?=[+-][0-9]{3}$)", "e", token))
+    return float(re.sub(r"[dD]|(?<=[0-9.])(?=[+-][0-9]{3}$)", "e", token.strip()))
 
 
 def read_or_none(read: Callable[[], Any]) -> Any:
@@ -52,8 +52,11 @@ def detailed_out(text: str) -> Values:
             for r in rows_below(lines, "Orbital populations (up)")
         ]
 
+    def scc_line() -> str:
+        return lines[line_of(lines, " iSCC Total electronic") + 1]
+
     def scc_row(start: int, stop: int) -> float:  # (I5, 3E18.8)
-        return number(lines[line_of(lines, " iSCC Total electronic") + 1][start:stop])
+        return number(scc_line()[start:stop])
 
     def dipole_moment() -> tuple[float, ...]:  # ('Dipole moment:', 3F14.8, ' au')
         line = lines[line_of(lines, "Dipole moment:")]
@@ -77,7 +80,7 @@ def detailed_out(text: str) -> Values:
         "repulsive_energy": lambda: hartree("Repulsive energy"),
         "dipole_moment": dipole_moment,
         "geometry_step": step,
-        "scc_iteration": lambda: int(scc_row(0, 5)),
+        "scc_iteration": lambda: int(scc_line().split()[0]),
         "scc_total_electronic": lambda: scc_row(5, 23),
         "scc_diff_electronic": lambda: scc_row(23, 41),
         "scc_error": lambda: scc_row(41, 59),

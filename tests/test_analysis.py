@@ -237,3 +237,9 @@ def test_skipped_pairs_are_listed_with_file_line_and_reason(tmp_path):
             "reason": "expected two atoms, found 3",
         },
     ]
+
+
+def test_a_name_that_is_no_text_is_listed_too(tmp_path):
+    problem = PairProblem("H\udcff", ParseError("raw_data/H\udcff", None, "a pair", "none"))
+    write_skipped(tmp_path / "skipped_pairs.csv", [problem])
+    assert rows_of(tmp_path / "skipped_pairs.csv")[0]["pair"] == r"H\udcff"

@@ -95,6 +95,14 @@ def test_the_digest_depends_on_content_and_order_and_not_on_compression(tmp_path
     assert expected not in {digest(saved(np.savez, **arrays)) for arrays in others}
 
 
+def test_a_comment_of_the_zip_file_does_no_harm(path):
+    path.write_bytes(saved())
+    with zipfile.ZipFile(path, "a") as file:
+        file.comment = b"a comment"
+    with Archive(path) as archive:
+        np.testing.assert_array_equal(archive.read("a"), ARRAYS["a"])
+
+
 def test_a_member_that_does_not_exist_is_refused(path):
     path.write_bytes(saved())
     with Archive(path) as archive, pytest.raises(ParseError, match="a member 'x', found none"):
@@ -185,11 +193,9 @@ def two_with_one_name() -> bytes:
         pytest.param(
             running_into_the_directory(), "data that run into what follows", id="directory overlap"
         ),
-        pytest.param(
-            swallowed_member(), "a directory of 2 members at the end, found 1", id="count"
-        ),
+        pytest.param(swallowed_member(), "a directory of 2 members, found 1", id="count"),
         pytest.param(b"#!" + saved(), "at the start of the file, found other data", id="prefix"),
-        pytest.param(saved() + b"more", "members at the end", id="suffix"),
+        pytest.param(saved() + b"more", "found other data behind it", id="suffix"),
         pytest.param(size_that_lies(24, 2**25), "a size of 33554432", id="size, stored"),
         pytest.param(
             size_that_lies(24, 2**25, zipfile.ZIP_DEFLATED),

@@ -128,7 +128,7 @@ def test_after_any_change_of_a_byte_the_levels_are_those_that_stand_in_the_file(
         levels = parse_band_out(mutated)
     except ParseError:
         return
-    rows = [line.split() for line in mutated.split("\n")[1:]]
+    rows = [line.split() for line in mutated.split("\n") if "KPT" not in line]
     standing = [(oracle.number(row[-2]), oracle.number(row[-1])) for row in rows if row]
     assert list(zip(levels.energies, levels.occupations, strict=True)) == standing
 

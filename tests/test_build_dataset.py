@@ -90,6 +90,18 @@ def test_labels_cover_as_many_pairs_as_their_meaning_allows(archive):
     assert labels["scc_converged"].sum() == labels["geom_converged"].sum() == 2850
 
 
+def test_no_population_is_lost_on_the_way_to_the_images(archive):
+    """Negative ones neither: s, p, d and f together are the electrons of the pair."""
+    with Archive(archive) as built:
+        amplitudes = built.read("image_amplitudes")
+        populations = built.read("geometries")[:, :, 3].astype(np.float64)
+    orbitals = amplitudes[:, 2, 0] + amplitudes[:, 3, 0]
+    np.testing.assert_allclose(orbitals, amplitudes[:, 7].sum(axis=1), rtol=0, atol=2e-7)
+    np.testing.assert_allclose(amplitudes[:, 7], populations, rtol=2**-24)
+    assert (amplitudes[:, 3, 0] < 0).sum() == 137  # pairs with fewer than no d electrons
+    assert not amplitudes[:, 1].any()  # all bonds lie on z
+
+
 @pytest.mark.parametrize(
     ("name", "tolerance"),
     [("e_g_ev", 0.07), ("total_energy_ev", 0.3), ("distance_ang", 0.09)],
@@ -282,7 +294,7 @@ BAD_INPUT = {
     ),
     "a missing line": (
         without_line(D, "Total energy:"),
-        f"{D}:68: expected 'Total energy:' in the step, found none up to here",
+        f"{D}:66: expected 'Total energy:' in the step, found none up to here",
     ),
     "a missing atom": (
         edited(G, ATOM_2, ""),
@@ -411,6 +423,12 @@ def test_with_skip_invalid_the_pair_is_left_out_and_listed(small_raw_data, outpu
     assert [row["pair"] for row in rows] == [bad]
     place = ":".join([rows[0]["file"], *([rows[0]["line"]] if rows[0]["line"] else [])])
     assert below(small_raw_data, f"{place}: {rows[0]['reason']}") == message
+
+
+@pytest.mark.parametrize("length", ["1.7757", "1.7738"])
+def test_a_bond_length_may_differ_by_the_tolerance(small_raw_data, output, length):
+    replace(small_raw_data / BONDS_FILE, BOND, length)  # 1.7747719 +- less than 1e-3
+    assert build(small_raw_data, output).exit_code == 0
 
 
 def test_a_row_without_a_folder_is_named_in_both_files(small_raw_data, output):
@@ -551,39 +569,51 @@ def test_what_a_killed_build_left_behind_is_removed(small_raw_data, output):
 
 
 @pytest.mark.parametrize(
-    ("make", "options", "message"),
+    ("make", "arguments", "message"),
     [
         pytest.param(
             lambda output: (output / "pairs.npz").mkdir(),
-            (),
+            ["pairs.npz"],
             "pairs.npz: expected a file, or nothing, found a folder",
             id="a folder in the archive's place",
         ),
         pytest.param(
             lambda output: (output / "analysis").touch(),
-            (),
+            ["pairs.npz"],
             "analysis: expected a folder, or nothing, found a file",
             id="a file in the place of analysis",
         ),
         pytest.param(
+            lambda output: (output / "text").touch(),
+            ["text"],
+            "text: expected a folder, or nothing, found a file",
+            id="a file in the place of the output's folder",
+        ),
+        pytest.param(
             lambda output: output,
-            ("--per-pair-files", "."),
-            ".: expected a folder for pair files alone, found the archive's",
+            ["pairs.npz", "--per-pair-files", "."],
+            ".: expected a folder for pair files alone, found the output's",
             id="pair files beside the archive",
+        ),
+        pytest.param(
+            lambda output: output,
+            ["pairs.npz", "--per-pair-files", "analysis"],
+            "analysis: expected a folder for pair files alone, found the output's",
+            id="pair files in analysis",
         ),
     ],
 )
 def test_a_place_that_the_output_cannot_take_is_refused(
-    small_raw_data, tmp_path, monkeypatch, make, options, message
+    small_raw_data, tmp_path, monkeypatch, make, arguments, message
 ):
     output = tmp_path / "new"
     output.mkdir()
     make(output)
     before = tree(output)
     monkeypatch.chdir(output)
-    result = build(small_raw_data, output / "pairs.npz", *options)
+    result = CliRunner().invoke(build_dataset.main, [str(small_raw_data), *arguments])
     assert result.exit_code == 1
-    assert message in result.stderr
+    assert result.stderr == f"Error: {message}\n"
     assert tree(output) == before
 
 

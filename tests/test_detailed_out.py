@@ -476,6 +476,7 @@ STARS = "*" * 16
         ("3.47675142 Debye", "3.47675142 au", 65, "one dipole moment in 'au' and one", "'Dip"),
         (H_LI_LINES[63] + "\n", "", 64, "the dipole moment in au and in Debye", "Debye only"),
         (H_LI_LINES[64] + "\n", "", 64, "the dipole moment in au and in Debye", "au only"),
+        (H_LI, H_LI + "Orbital populations (down)", 69, "the column heading", "the end of the"),
         ("Geometry converged\n", "", 65, "'Geometry converged' or '!!! Geom", "the end"),
     ],
 )

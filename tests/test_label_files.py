@@ -13,6 +13,7 @@ from conftest import RAW_DATA, SMALL, below
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twobody.collect import collect_pair
 from twobody.errors import NO_PAIR, PairProblem
 from twobody.files import InputDigest
 from twobody.label_files import (
@@ -392,8 +393,6 @@ def test_a_cell_is_written_as_short_as_its_kind_allows(name, value, cell):
 
 
 def test_what_is_written_reads_back_the_same(small_raw_data):
-    from twobody.collect import collect_pair
-
     expected, _ = read(small_raw_data)
     pairs = {name: collect_pair(small_raw_data / name)[0] for name in reversed(SMALL)}
     before = [(small_raw_data / file).read_bytes() for file in (LABELS_FILE, BONDS_FILE)]
@@ -408,8 +407,6 @@ def test_what_is_written_reads_back_the_same(small_raw_data):
 
 
 def test_a_write_that_fails_leaves_both_files_as_they_were(small_raw_data, monkeypatch):
-    from twobody.collect import collect_pair
-
     pair = collect_pair(small_raw_data / "H_Li")[0]
     assert isinstance(pair, PairLabels)
     before = {path.name: path.read_bytes() for path in small_raw_data.glob("*.csv")}

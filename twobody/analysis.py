@@ -48,7 +48,8 @@ def write_analysis(folder: Path, dataset: Dataset) -> None:
 
 def write_skipped(path: Path, problems: Sequence[PairProblem]) -> None:
     """Write the problems of the pairs that were left out: pair, file, line, reason."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    # Names of files need not be text on every system.
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["pair", "file", "line", "reason"])
         for name, error in problems:

@@ -251,10 +251,10 @@ class Archive:
         return ParseError(self.path, None, f"{expected} in member {name!r}", found)
 
     def _checked_members(self) -> Iterator[tuple[str, MemberInfo]]:
-        end = self.path.stat().st_size
-        allowed = max(_MAX_EXPANSION * end, _ALWAYS_ALLOWED)
+        size = self.path.stat().st_size
+        allowed = max(_MAX_EXPANSION * size, _ALWAYS_ALLOWED)
         if (unpacked := sum(entry.file_size for entry in self._zip.infolist())) > allowed:
-            found = f"{unpacked} bytes in a file of {end}"
+            found = f"{unpacked} bytes in a file of {size}"
             raise ParseError(self.path, None, f"at most {allowed} bytes when unpacked", found)
         self._check_count()
         seen = set()
@@ -276,16 +276,17 @@ class Archive:
     def _check_count(self) -> None:
         """Check that the file ends with a directory, and that it lists as many members as it says.
 
-        Python's reader skips what it takes for a member's comment or extra field.
+        Python's reader skips members that it takes for the comment of another.
         """
         size_of_end = 22
         with self.path.open("rb") as file:
             file.seek(-size_of_end - len(self._zip.comment), os.SEEK_END)
             record = file.read(size_of_end)
-        n = int.from_bytes(record[10:12], "little")
-        if not record.startswith(b"PK\5\6") or n != len(self._zip.infolist()):
-            found = f"{len(self._zip.infolist())} in it"
-            raise ParseError(self.path, None, f"a directory of {n} members at the end", found)
+        if not record.startswith(b"PK\5\6"):
+            raise ParseError(self.path, None, "a zip directory at the end", "other data behind it")
+        n, listed = int.from_bytes(record[10:12], "little"), len(self._zip.infolist())
+        if n != listed:
+            raise ParseError(self.path, None, f"a directory of {n} members", f"{listed}")
 
     def _checked_member(self, name: str, entry: zipfile.ZipInfo) -> MemberInfo:
         ratio = _MAX_DEFLATE_RATIO if entry.compress_type == zipfile.ZIP_DEFLATED else 1

@@ -195,10 +195,7 @@ def _plain(archive: Archive, name: str, sizes: dict[str, int]) -> NDArray[Any]:
     dtype, symbols = MEMBERS[name]
     if not archive.members[name].dtype.hasobject:
         return archive.read(name)
-    try:
-        array = _unwrapped(archive.read_objects(name))
-    except (TypeError, OverflowError) as error:
-        raise _error(archive.path, name, "arrays of numbers or texts", quote(str(error))) from error
+    array = _unwrapped(archive.read_objects(name))
     if array.dtype.kind not in ("U" if dtype == "U" else "fiu"):
         raise _error(archive.path, name, f"objects that make an array of {dtype}", array.dtype.str)
     _check_shape(archive.path, name, array.shape, symbols, sizes)

@@ -61,10 +61,10 @@ class Step:
                 self.kind, self.number = match[1], int(match[2])
 
     def error(self, i: int, expected: str, found: str | None = None) -> ParseError:
-        """Make the error for line `i` (counted from 0)."""
+        """Make the error for line `i` (counted from 0), or for the last one where `i` is none."""
         if found is None:
             found = quote(self.lines[i]) if i < len(self.lines) else "the end of the step"
-        return ParseError(self.path, i + 1, expected, found)
+        return ParseError(self.path, min(i + 1, len(self.lines)), expected, found)
 
     @property
     def last_line(self) -> int:

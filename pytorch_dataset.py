@@ -1,0 +1,164 @@
+"""`TwoBodyDataset`: the images of pairs, and labels as targets, for PyTorch."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+from torch.utils.data import Dataset
+from torch.utils.data._utils.collate import collate, default_collate_fn_map
+
+from twobody.samples import Missing, PairSamples, Statistics
+from twobody.text import PathLike
+
+
+class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
+    """Images and targets; sample i is ``(image, target)``.
+
+    The image is float32 [10, 32, 32]. The target is float32, a number for one label and [T] for a
+    list of T labels, in the labels' own units.
+
+    Opening reads the few numbers that the images are made of; each image is made when it is first
+    needed. A ``DataLoader`` with the default ``collate_fn`` gets whole batches, any other a list of
+    samples.
+
+    Parameters
+    ----------
+    path : path
+        ``dataset_combined.npz``, ours or the original project's.
+    target_label : str or sequence of str
+    transform, target_transform : callable, optional
+        Applied to the image and to the target of each sample.
+    missing : {'drop', 'nan', 'error'}
+        What becomes of pairs that lack a label: left out (`dropped` names them), kept with NaN, or
+        refused.
+
+    Attributes
+    ----------
+    targets : float32 tensor [N] or [N, T]
+    pair_names, elements, atomic_numbers, geometries, channels, label_units, dropped
+        See `twobody.samples.PairSamples`.
+
+    Raises
+    ------
+    ParseError
+        The archive is none or damaged, no pair has the labels, or (missing='error') one lacks them.
+    ValueError
+        A label is unknown or text, or `missing` is none of the three.
+
+    Examples
+    --------
+    ::
+
+        dataset = TwoBodyDataset("dataset_combined.npz", target_label="e_g_ev")
+        for images, targets in DataLoader(dataset, batch_size=32, shuffle=True):
+            ...  # [32, 10, 32, 32] float32, [32] float32
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        target_label: str | Sequence[str] = "e_g_ev",
+        *,
+        transform: Callable[[Tensor], Any] | None = None,
+        target_transform: Callable[[Tensor], Any] | None = None,
+        missing: Missing = "drop",
+    ) -> None:
+        self._is_scalar = isinstance(target_label, str)
+        labels = [target_label] if isinstance(target_label, str) else list(target_label)
+        super().__init__(path, labels, missing)
+        self.transform = transform
+        self.target_transform = target_transform
+        self.targets = self._shaped(self._values)
+
+    def _shaped(self, values: Any) -> Tensor:
+        """Make targets of float64 [..., T]: float32, without the last axis for a single label."""
+        tensor = torch.from_numpy(np.asarray(values, np.float32))
+        return tensor[..., 0] if self._is_scalar else tensor
+
+    def statistics(self, indices: ArrayLike) -> Statistics:
+        """Return mean, std, min and max of the targets of the samples `indices`.
+
+        Meant for a training split: statistics over all samples would tell of the test split too.
+        Missing values do not count.
+
+        Parameters
+        ----------
+        indices : int [n]
+
+        Returns
+        -------
+        Statistics
+            float32 tensors, 0-d for a single label and [T] for several.
+
+        Raises
+        ------
+        ValueError
+            A target has no value among these samples.
+        """
+        return Statistics(*map(self._shaped, self._statistics(indices)))
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        """Return image and target of one sample."""
+        position = range(len(self))[operator.index(index)]
+        images, targets = self._batch([position])
+        return self._transformed(images[0], targets[0])
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, Any]]:
+        """Return samples; a ``DataLoader`` calls this once a batch."""
+        images, targets = self._batch(indices)
+        if self.transform is None and self.target_transform is None:
+            return _Samples(images, targets)
+        return [self._transformed(*sample) for sample in zip(images, targets, strict=True)]
+
+    def _batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        rows = np.asarray(indices, np.int64)
+        return torch.from_numpy(self._images[rows]), self.targets[torch.from_numpy(rows)]
+
+    def _transformed(self, image: Any, target: Any) -> tuple[Any, Any]:
+        if self.transform is not None:
+            image = self.transform(image)
+        if self.target_transform is not None:
+            target = self.target_transform(target)
+        return image, target
+
+
+class _Sample(tuple[Tensor, Tensor]):
+    """Image and target out of a batch; its type is what tells the default collate function so."""
+
+    __slots__ = ()
+
+
+class _Samples(list[tuple[Any, Any]]):
+    """A list of samples that also knows the batch that they are views of."""
+
+    def __init__(self, images: Tensor, targets: Tensor) -> None:
+        samples = tuple(map(_Sample, zip(images.unbind(), targets.unbind(), strict=True)))
+        super().__init__(samples)
+        self._batch = [images, targets]
+        self._samples = samples
+
+    def batch(self) -> list[Tensor] | None:
+        """Return images and targets as they are; None if the list is no longer what it was."""
+        same = len(self) == len(self._samples) and all(map(operator.is_, self, self._samples))
+        return self._batch if same else None
+
+
+def _collate(batch: list[_Sample], *, collate_fn_map: Any = None) -> Any:
+    """Hand out a whole batch; anything else is stacked sample by sample."""
+    whole = batch.batch() if isinstance(batch, _Samples) else None
+    if whole is None:
+        return collate([tuple(sample) for sample in batch], collate_fn_map=collate_fn_map)
+    return whole
+
+
+# PyTorch's way to teach its default collate function a type; this one occurs nowhere else.
+default_collate_fn_map[_Sample] = _collate

@@ -1,0 +1,266 @@
+"""`TwoBodyGraphDataset`: pairs as graphs of two nodes, for PyTorch Geometric."""
+
+from __future__ import annotations
+
+from collections import UserList
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch_geometric.data import Batch, Data, Dataset, InMemoryDataset
+from torch_geometric.data.separate import separate
+from torch_geometric.loader.dataloader import Collater
+
+from twobody.elements import SYMBOLS
+from twobody.samples import Missing, PairSamples, Statistics
+from twobody.text import PathLike
+
+_RENDERED = 64  # pairs whose images are made at a time: 2.6 MB
+
+
+class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG has no types
+    """Pairs as graphs: a ``torch_geometric`` dataset of ``Data`` objects.
+
+    ==========  =====================  ===========================================================
+    field       shape                  content
+    ==========  =====================  ===========================================================
+    x           float32 [2, 119]       one-hot of Z = 1 ... 118, then the Mulliken population [e]
+    edge_index  int64 [2, E]           the edge 0 -> 1; with `bidirectional` also 1 -> 0
+    edge_attr   float32 [E, 14]        mean over each of the ten image channels, bond length [Å],
+                                       bond vector [Å], from the edge's first node to its second
+    y           float32 [1, T]         the targets, in the labels' own units
+    pos         float32 [2, 3]         [Å]
+    z           int64 [2]              atomic numbers
+    pair_name   str
+    image       float32 [1, 10, S, S]  with `with_images` only; S is 32
+    ==========  =====================  ===========================================================
+
+    Channel means are sums of the float32 pixels in float64, divided and rounded to float32 once;
+    length and vector come from the positions in the same way.
+
+    ``torch_geometric.loader.DataLoader`` gets whole batches, any other loader a list of graphs.
+
+    Parameters
+    ----------
+    path : path
+        ``dataset_combined.npz``, ours or the original project's.
+    target_labels : sequence of str
+    transform : callable, optional
+        Applied to a graph each time it is taken.
+    pre_transform : callable, optional
+        Applied to every graph once, now.
+    bidirectional : bool
+        Give both directions of the bond, the vector negated on the way back.
+    with_images : bool
+        Give the images too.
+    missing : {'drop', 'nan', 'error'}
+        What becomes of pairs that lack a label: left out (`dropped` names them), kept with NaN, or
+        refused.
+
+    Attributes
+    ----------
+    targets : float32 tensor [N, T]
+    pair_names, elements, atomic_numbers, geometries, channels, label_units, dropped
+        See `twobody.samples.PairSamples`; of a part of the dataset, its own.
+
+    Raises
+    ------
+    ParseError
+        The archive is none or damaged, no pair has the labels, or (missing='error') one lacks them.
+    ValueError
+        A label is unknown or text, or `missing` is none of the three.
+
+    Examples
+    --------
+    ::
+
+        dataset = TwoBodyGraphDataset("dataset_combined.npz", target_labels=["e_g_ev"])
+        for batch in DataLoader(dataset, batch_size=32, shuffle=True):
+            model(batch.x, batch.edge_index, batch.edge_attr)
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        target_labels: Sequence[str] = ("e_g_ev",),
+        *,
+        transform: Callable[[Data], Any] | None = None,
+        pre_transform: Callable[[Data], Any] | None = None,
+        bidirectional: bool = False,
+        with_images: bool = False,
+        missing: Missing = "drop",
+    ) -> None:
+        if isinstance(target_labels, str):
+            target_labels = [target_labels]
+        PairSamples.__init__(self, path, list(target_labels), missing)
+        Dataset.__init__(self, transform=transform, pre_transform=pre_transform)
+        geometries = self._columns.geometries
+        self._with_images = with_images
+        self._edges = torch.tensor([[0, 1], [1, 0]] if bidirectional else [[0], [1]])
+        self._edge_attr = torch.from_numpy(self._edge_features(bidirectional))
+        self._positions = torch.tensor(geometries[:, :, :3])
+        self._populations = torch.tensor(geometries[:, :, 3])
+        self._numbers = torch.from_numpy(self._columns.atomic_numbers)
+        self._y = torch.from_numpy(self._values.astype(np.float32))
+        self._stored: tuple[Data, dict[str, Any]] | None = None
+        if pre_transform is not None:
+            graphs = [pre_transform(self.get(i)) for i in range(self.len())]
+            self._stored = InMemoryDataset.collate(graphs)
+
+    def _edge_features(self, bidirectional: bool) -> NDArray[np.float32]:
+        """Work out `edge_attr` of all pairs, float32 [N, E, 14]."""
+        images, positions = self._columns.images, self._columns.geometries[:, :, :3]
+        n = len(positions)
+        features = np.empty((n, 14))
+        for start in range(0, n, _RENDERED):
+            chunk = images[slice(start, start + _RENDERED)]
+            features[start : start + _RENDERED, :10] = chunk.mean(axis=(2, 3), dtype=np.float64)
+        vectors = positions[:, 1].astype(np.float64) - positions[:, 0]
+        features[:, 10] = np.sqrt((vectors**2).sum(axis=1))
+        features[:, 11:] = vectors
+        edges = features[:, None].repeat(2 if bidirectional else 1, axis=1)
+        edges[:, 1:, 11:] *= -1
+        return edges.astype(np.float32)
+
+    def _rows(self) -> NDArray[np.int64]:
+        return np.asarray(self.indices(), np.int64)
+
+    @property
+    def targets(self) -> Tensor:
+        """Targets of the samples, float32 [N, T]."""
+        return self._y[torch.from_numpy(self._rows())]
+
+    def statistics(self, indices: ArrayLike) -> Statistics:
+        """Return mean, std, min and max of the targets of the samples `indices`.
+
+        Meant for a training split: statistics over all samples would tell of the test split too.
+        Missing values do not count.
+
+        Parameters
+        ----------
+        indices : int [n]
+
+        Returns
+        -------
+        Statistics
+            float32 tensors [T].
+
+        Raises
+        ------
+        ValueError
+            A target has no value among these samples.
+        """
+        statistics = self._statistics(indices)
+        return Statistics(*(torch.from_numpy(values.astype(np.float32)) for values in statistics))
+
+    def len(self) -> int:
+        """Return the number of pairs in the whole dataset."""
+        return len(self._values)
+
+    def get(self, idx: int) -> Data:
+        """Return the graph of a pair of the whole dataset, without `transform`."""
+        if self._stored is not None:
+            graphs, slices = self._stored
+            return separate(type(graphs), graphs, idx, slices, decrement=False)
+        fields = self.gather(np.array([idx]))
+        fields["pair_name"] = fields["pair_name"][0]
+        return Data(**fields)
+
+    def gather(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Gather the fields of pairs, one after the other; node numbers begin anew in each."""
+        index = torch.from_numpy(rows)
+        n = len(rows)
+        z = self._numbers[index].reshape(-1)
+        x = torch.zeros(2 * n, len(SYMBOLS) + 1)
+        x[torch.arange(2 * n), z - 1] = 1
+        x[:, -1] = self._populations[index].reshape(-1)
+        fields = {
+            "x": x,
+            "edge_index": self._edges.repeat(1, n),
+            "edge_attr": self._edge_attr[index].flatten(0, 1),
+            "y": self._y[index],
+            "pos": self._positions[index].flatten(0, 1),
+            "z": z,
+            "pair_name": self._columns.pair_names[rows].tolist(),
+        }
+        if self._with_images:
+            fields["image"] = torch.from_numpy(self._images[rows])
+        return fields
+
+    def __getitems__(self, indices: Sequence[int]) -> Sequence[Any]:
+        """Return graphs; a ``DataLoader`` calls this once a batch."""
+        if self.transform is not None or self._stored is not None:
+            return [self[i] for i in indices]
+        rows = self.indices()
+        return _Graphs.of(self, np.array([rows[i] for i in indices], np.int64))
+
+
+class _Graphs(UserList):  # type: ignore[type-arg]  # PyG has no types
+    """A list of graphs that are not made unless someone looks at them."""
+
+    __copy__ = UserList.copy
+
+    source: tuple[TwoBodyGraphDataset, NDArray[np.int64]]
+
+    @classmethod
+    def of(cls, dataset: TwoBodyGraphDataset, rows: NDArray[np.int64]) -> _Graphs:
+        """Stand for the graphs at `rows`."""
+        graphs = cls.__new__(cls)
+        graphs.source = dataset, rows
+        return graphs
+
+    def __reduce__(self) -> tuple[type[list[Data]], tuple[list[Data]]]:
+        return list, (self.data,)
+
+    @cached_property
+    def data(self) -> list[Data]:  # type: ignore[override]  # made late is what this class is for
+        """The graphs."""
+        dataset, rows = self.source
+        return [dataset.get(row) for row in rows.tolist()]
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether the graphs have been made, and may have been changed."""
+        return "data" in self.__dict__
+
+    def batch(self) -> Batch:
+        """Make what ``Batch.from_data_list`` makes: every pair has two nodes and as many edges."""
+        dataset, rows = self.source
+        fields = dataset.gather(rows)
+        n, n_edges = len(rows), len(fields["edge_attr"]) // len(rows)
+        one = torch.arange(n + 1)
+        nodes, edges, none = 2 * one, n_edges * one, torch.zeros(n, dtype=torch.int64)
+        fields["edge_index"] += nodes[:-1].repeat_interleave(n_edges)
+        batch = Batch(_base_cls=Data, **fields)
+        batch.batch = one[:-1].repeat_interleave(2)
+        batch.ptr = nodes
+        per_pair = {"x": nodes, "pos": nodes, "z": nodes, "edge_index": edges, "edge_attr": edges}
+        taken_apart_by = {
+            "_num_graphs": n,
+            "_slice_dict": {name: per_pair.get(name, one) for name in fields},
+            "_inc_dict": dict.fromkeys(fields, none)
+            | {"edge_index": nodes[:-1], "pair_name": None},
+        }
+        for name, value in taken_apart_by.items():
+            setattr(batch, name, value)
+        return batch
+
+
+_collate_one_by_one = Collater.__call__
+
+
+def _collate(collater: Collater, graphs: Any) -> Any:
+    """Collate as PyG does, but at one go where nothing keeps from it."""
+    if isinstance(graphs, _Graphs) and not (
+        graphs.looked_at or collater.follow_batch or collater.exclude_keys
+    ):
+        return graphs.batch()
+    return _collate_one_by_one(collater, graphs)
+
+
+# PyG's loader has no place for a dataset's own way to make batches. Other lists pass unchanged.
+Collater.__call__ = _collate

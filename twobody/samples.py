@@ -1,0 +1,210 @@
+"""The samples of a dataset: pairs chosen by their labels, described as arrays.
+
+What both PyTorch datasets have in common, without PyTorch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import multiprocessing
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from twobody.archive_reader import read_columns
+from twobody.columns import Columns, RenderedImages
+from twobody.elements import ATOMIC_NUMBERS
+from twobody.errors import ParseError
+from twobody.images import Image
+from twobody.text import PathLike
+
+Missing = Literal["drop", "nan", "error"]
+
+MOST_KEPT = 1 << 30
+"""Bytes of images that are kept once they have been made; a larger set is rendered every time."""
+
+
+class ImageCache:
+    """Images that are rendered when they are first asked for, and kept.
+
+    Workers of a data loader share what was kept when they were forked and keep nothing themselves,
+    so that memory does not grow with their number. Copies and pickles start anew.
+
+    Parameters
+    ----------
+    source : RenderedImages
+    """
+
+    def __init__(self, source: RenderedImages) -> None:
+        self._source = source
+        self._kept = np.empty(source.shape, np.float32)  # takes memory as it is written to
+        self._made = np.zeros(len(self._kept), np.bool_)
+
+    def __reduce__(self) -> tuple[type[ImageCache], tuple[RenderedImages]]:
+        return type(self), (self._source,)
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> Image:
+        """Return the images at `rows`, float32 [n, 10, size, size], as an array of their own."""
+        made = self._made[rows]
+        if made.all():
+            return self._kept[rows]
+        if multiprocessing.current_process().daemon:
+            return self._source[rows]
+        new = rows[~made]
+        self._kept[new] = self._source[new]
+        self._made[new] = True
+        return self._kept[rows]
+
+
+class Statistics(NamedTuple):
+    """Of targets, each a number or, where a sample has several, one number a target.
+
+    `std` is the population standard deviation (divided by n).
+    """
+
+    mean: Any
+    std: Any
+    min: Any
+    max: Any
+
+
+class PairSamples:
+    """Pairs with targets.
+
+    Parameters
+    ----------
+    path : path
+        An archive, ours or the original project's.
+    labels : sequence of str
+        Names of the targets.
+    missing : {'drop', 'nan', 'error'}
+        What becomes of pairs that lack one of the labels: left out, kept with NaN, or refused.
+
+    Raises
+    ------
+    ParseError
+        The archive is none or damaged, no pair has the labels, or (missing='error') one lacks them.
+    ValueError
+        A label is unknown or text, or `missing` is none of the three.
+    """
+
+    def __init__(self, path: PathLike, labels: Sequence[str], missing: Missing) -> None:
+        if missing not in ("drop", "nan", "error"):
+            raise ValueError(f"missing must be 'drop', 'nan' or 'error', not {missing!r}")
+        columns = read_columns(path)
+        chosen = [_label_index(columns, name) for name in labels]
+        if not chosen:
+            raise ValueError("at least one target label is needed")
+        values = columns.label_values[:, chosen]
+        lacking: NDArray[np.bool_] = np.asarray(np.isnan(values).any(axis=1))
+        what = " and ".join(labels)
+        if missing == "error" and lacking.any():
+            found = f"{lacking.sum()} pairs without, the first {columns.pair_names[lacking][0]}"
+            raise ParseError(path, None, f"{what} for every pair", found)
+        keep = ~lacking if missing == "drop" else np.ones(len(lacking), np.bool_)
+        if not keep.any():
+            raise ParseError(path, None, f"pairs that have {what}", "none")
+        self.dropped: NDArray[np.str_] = columns.pair_names[~keep]
+        """Names of the pairs that were left out because they lack a label."""
+        self._columns = columns.take(keep)
+        self._values = values[keep]
+        self.channels: tuple[str, ...] = tuple(columns.channels.tolist())
+        """Names of the image channels."""
+        units = columns.label_units[chosen].tolist()
+        self.label_units: dict[str, str] = dict(zip(labels, units, strict=True))
+        """Unit of each target; empty where the archive does not say it."""
+        self._images = _cached(self._columns.images)
+
+    def _rows(self) -> NDArray[np.int64]:
+        """Return which rows of the columns the samples are, in their order."""
+        return np.arange(len(self._values))
+
+    @property
+    def pair_names(self) -> NDArray[np.str_]:
+        """Name of each sample, A_B: str [N]."""
+        return self._columns.pair_names[self._rows()]
+
+    @property
+    def elements(self) -> NDArray[np.str_]:
+        """Symbols of the two atoms: str [N, 2]."""
+        return self._columns.elements[self._rows()]
+
+    @property
+    def atomic_numbers(self) -> NDArray[np.int64]:
+        """Z of the two atoms: int64 [N, 2]."""
+        return self._columns.atomic_numbers[self._rows()]
+
+    @property
+    def geometries(self) -> NDArray[np.float32]:
+        """x, y, z [Å] and Mulliken population [e] of the two atoms: float32 [N, 2, 4]."""
+        return self._columns.geometries[self._rows()]
+
+    def _statistics(self, indices: ArrayLike) -> Statistics:
+        """Describe the targets of the samples `indices`, without those that are missing.
+
+        Returns
+        -------
+        Statistics
+            float64 [T] each; worked out in float64.
+
+        Raises
+        ------
+        ValueError
+            A target has no value among these samples.
+        """
+        values = self._values[self._rows()[np.asarray(indices, np.int64).reshape(-1)]]
+        if np.isnan(values).all(axis=0).any():
+            raise ValueError("no statistics: a target has no value among these samples")
+        return Statistics(
+            np.nanmean(values, axis=0),
+            np.nanstd(values, axis=0),
+            np.nanmin(values, axis=0),
+            np.nanmax(values, axis=0),
+        )
+
+    def indices_with(self, elements: str | Iterable[str]) -> NDArray[np.int64]:
+        """Return the indices of samples that contain any of the elements, int64, in order.
+
+        Parameters
+        ----------
+        elements : str or iterable of str
+            Symbols; one alone may be given as it is.
+
+        Raises
+        ------
+        ValueError
+            A symbol is no element.
+        """
+        return np.flatnonzero(self._contain(elements))
+
+    def indices_without(self, elements: str | Iterable[str]) -> NDArray[np.int64]:
+        """Return the indices of samples that contain none of the elements; see `indices_with`."""
+        return np.flatnonzero(~self._contain(elements))
+
+    def _contain(self, elements: str | Iterable[str]) -> NDArray[np.bool_]:
+        symbols = [elements] if isinstance(elements, str) else list(elements)
+        for symbol in symbols:
+            if symbol not in ATOMIC_NUMBERS:
+                raise ValueError(f"{symbol!r} is not the symbol of an element")
+        numbers = [ATOMIC_NUMBERS[symbol] for symbol in symbols]
+        return np.asarray(np.isin(self.atomic_numbers, numbers).any(axis=1))
+
+
+def _cached(images: RenderedImages | Image) -> ImageCache | RenderedImages | Image:
+    if isinstance(images, RenderedImages) and math.prod(images.shape) * 4 <= MOST_KEPT:
+        return ImageCache(images)
+    return images
+
+
+def _label_index(columns: Columns, name: str) -> int:
+    """Return the column of a numeric label."""
+    names: list[str] = columns.label_names.tolist()
+    if name in names:
+        return names.index(name)
+    if name in columns.text_label_names.tolist():
+        raise ValueError(f"label {name!r} is text and cannot be a target")
+    nearest = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.4) or names
+    raise ValueError(f"unknown label {name!r}; did you mean {', '.join(map(repr, nearest))}?")
