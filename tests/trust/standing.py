@@ -37,6 +37,7 @@ ATOM_TABLES = {
     "atom_populations": ("Atom populations (up)",),
 }
 SCC_COLUMNS = ("scc_iteration", "scc_total_electronic", "scc_diff_electronic", "scc_error")
+STEPS = ("Geometry optimization step", "MD step", "Difference derivative step")
 STATUSES = {
     "scc_converged": {
         "SCC converged": True,
@@ -98,9 +99,9 @@ def detailed_out(text: str) -> Candidates:
         if label.strip() == "Dipole moment" and rest.rstrip().endswith("au")
     ]
     found["geometry_step"] = [
-        readable(lambda row=row: int(row[3].rstrip(",")))
-        for row in tokens
-        if row[:3] == ["Geometry", "optimization", "step:"]
+        readable(lambda rest=rest: int(rest.partition(",")[0]))
+        for label, _, rest in (line.partition(":") for line in lines)
+        if label.strip() in STEPS
     ]
     for name, meanings in STATUSES.items():
         found[name] = [meanings[line.strip()] for line in lines if line.strip() in meanings]

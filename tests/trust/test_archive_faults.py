@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 from mode import LONG
+from small import small_archive
 
-from build_dataset import merge, parse
 from twobody import ParseError
 from twobody.archive import Archive
-from twobody.archive_writer import write_archive
-from twobody.npy import npy_header
-from twobody.objects import pickled_dicts
-from twobody.zipstream import ZipStream
 
 pytestmark = pytest.mark.trust
 
@@ -41,33 +35,6 @@ def read_member(archive: Archive, name: str) -> object:
         return archive.read_objects(name).tolist()
     array = archive.read(name)
     return (array.dtype.str, array.shape, array.tobytes())
-
-
-def small_archive(path: Path, raw_data: Path, *, store: bool) -> None:
-    """Write an archive of few pairs whose images are 2 x 2 pixels: every member in few bytes."""
-    whole = path.with_suffix(".whole")
-    with whole.open("wb") as file:
-        write_archive(file, merge(raw_data, parse(raw_data, allow_unconverged=False)))
-    with (
-        Archive(whole) as archive,
-        path.open("wb") as file,
-        ZipStream(file, jobs=1, store=store) as stream,
-    ):
-        for name, member in archive.members.items():
-            stream.add(f"{name}.npy", _small_member(archive, name, member.dtype.hasobject))
-
-
-def _small_member(archive: Archive, name: str, has_objects: bool) -> Iterator[bytes]:
-    if has_objects:
-        dicts = archive.read_objects(name)
-        yield npy_header(dicts.dtype, dicts.shape)
-        yield from pickled_dicts(dicts.tolist(), dicts.shape)
-        return
-    array = archive.read(name)
-    if name in ("images", "image_basis"):
-        array = np.ascontiguousarray(array[..., 10:12, 10:12])
-    yield npy_header(array.dtype, array.shape)
-    yield array.tobytes()
 
 
 @pytest.fixture(params=[False, True], ids=["deflated", "stored"])
