@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,18 +14,18 @@ import numpy as np
 from tqdm import tqdm
 
 from twobody import ParseError, __version__, images
-from twobody.analysis import ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
-from twobody.archive import FORMAT_VERSION, Archive
+from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
+from twobody.archive import ARCHIVE, FORMAT_VERSION, Archive
 from twobody.archive_writer import Dataset, pair_files, write_archive
 from twobody.cores import n_cores
 from twobody.errors import NO_PAIR, PairProblem
-from twobody.files import InputDigest, publish, staging
+from twobody.files import InputDigest, publish, sha256, staging
 from twobody.label_files import BONDS_FILE, LabelTable, read_label_files
 from twobody.labels import LABELS, NUMERIC_LABELS
 from twobody.pairs import BOND_TOLERANCE, GEO_END_XYZ, PairTable, find_pairs, read_pairs
+from twobody.release import check_release, write_release
 
-ARCHIVE = "dataset_combined.npz"
-ANALYSIS = "analysis"
+SOURCE = Path(__file__).resolve().parent
 
 
 class Sources(NamedTuple):
@@ -69,6 +68,12 @@ class Digests(NamedTuple):
     type=click.Path(path_type=Path, file_okay=False),
     help="Also write one .npz file a pair into DIR.",
 )
+@click.option(
+    "--release",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Also write the folder DIR/TwoBody, to be published.",
+)
 @click.version_option(__version__)
 def main(
     raw_data: Path,
@@ -78,6 +83,7 @@ def main(
     store: bool,
     jobs: int | None,
     per_pair_files: Path | None,
+    release: Path | None,
 ) -> None:
     """Build a dataset from the DFTB+ output in RAW_DATA.
 
@@ -87,19 +93,21 @@ def main(
     start = time.perf_counter()
     archive = output if output.suffix == ".npz" else output / ARCHIVE
     try:
-        check_targets(archive, per_pair_files)
+        check_targets(archive, per_pair_files, release)
         sources = parse(raw_data, allow_unconverged=allow_unconverged)
         if sources.problems and not (skip_invalid and sources.can_skip):
             refuse(sources)
         dataset = merge(sources)
         with pair_files(per_pair_files, dataset) if per_pair_files else nullcontext():
             digests = write(dataset, sources.problems, archive, store=store, jobs=jobs or n_cores())
+        if release is not None:
+            click.echo(write_release(release, archive, SOURCE))
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
     summarise(archive, dataset, sources, digests, time.perf_counter() - start)
 
 
-def check_targets(archive: Path, per_pair_files: Path | None) -> None:
+def check_targets(archive: Path, per_pair_files: Path | None, release: Path | None) -> None:
     """Refuse, before anything is read, places that the output cannot take."""
     if archive.is_dir():
         raise ParseError(archive, None, "a file, or nothing", "a folder")
@@ -108,6 +116,8 @@ def check_targets(archive: Path, per_pair_files: Path | None) -> None:
             raise ParseError(folder, None, "a folder, or nothing", "a file")
         if per_pair_files is not None and per_pair_files.resolve() == folder.resolve():
             raise ParseError(per_pair_files, None, "a folder for pair files alone", "the output's")
+    if release is not None:
+        check_release(release, SOURCE)
 
 
 def parse(raw_data: Path, *, allow_unconverged: bool) -> Sources:
@@ -190,7 +200,7 @@ def write(
             digest = write_archive(file, dataset, store=store, jobs=jobs, progress=bar.update)
         with ThreadPoolExecutor() as threads:  # they inflate and hash, and leave Python to this one
             read_back = threads.submit(content_digest, staged / ARCHIVE)
-            sha256 = threads.submit(file_digest, staged / ARCHIVE)
+            file_digest = threads.submit(sha256, staged / ARCHIVE)
             write_analysis(staged, dataset)
             if read_back.result() != digest:
                 raise ParseError(archive, None, f"the content written, {digest}", "another")
@@ -202,19 +212,13 @@ def write(
         publish([*moves, (staged / ARCHIVE, archive)], folder)
         if not problems:
             (analysis / SKIPPED_CSV).unlink(missing_ok=True)
-    return Digests(digest, sha256.result())
+    return Digests(digest, file_digest.result())
 
 
 def content_digest(path: Path) -> str:
     """Read an archive whole and return the digest of its content."""
     with Archive(path) as archive:
         return archive.content_digest()
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file as it is."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def summarise(

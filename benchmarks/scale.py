@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import build_dataset
+from twobody.archive import ARCHIVE
 from twobody.cores import n_cores
 from twobody.files import InputDigest
 from twobody.label_files import read_label_files
@@ -39,7 +40,7 @@ def build(raw_data: Path, folder: Path, factor: int) -> int:
         digest=digest.hexdigest(),
     )
     dataset = build_dataset.merge(sources)
-    archive = folder / build_dataset.ARCHIVE
+    archive = folder / ARCHIVE
     build_dataset.write(dataset, [], archive, store=False, jobs=n_cores())
     return len(pairs.names)
 

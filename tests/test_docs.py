@@ -1,46 +1,83 @@
-"""The blocks of docs/training.md run as they stand there, on an archive of fewer pairs."""
+"""The pages are true: what they link to is there, and their commands and programs run."""
 
-import os
 import re
+import shlex
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import ROOT, blocks, copy_of_repository, run
 
 from twobody.archive import MEMBERS
 
-ROOT = Path(__file__).parent.parent
-TRAINING = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", TRAINING, re.MULTILINE | re.DOTALL)
+DOCS = ROOT / "docs"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), ROOT / "raw_data" / "README.md"]
+TUTORIAL = DOCS / "tutorial.md"
+TRAINING = DOCS / "training.md"
 
 
-@pytest.fixture(scope="module")
-def folder(archive, tmp_path_factory):
-    """Every twentieth pair, and the whole analysis."""
-    folder = tmp_path_factory.mktemp("docs")
+def run_commands(page, folder):
+    """Run the commands of a page that begin with python, one after the other."""
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    commands = [shlex.split(line) for line in lines if line.startswith("python ")]
+    assert commands
+    for command in commands:
+        result = run(command[1:], folder)
+        assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_link_names_exists(page):
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_page_of_data_runs(clone):
+    pytest.importorskip("matplotlib")
+    run_commands(DOCS / "data.md", clone)
+    (program,) = blocks(DOCS / "data.md", "python")
+    result = run(["-c", f"{program}print(labels.loc['H_H', 'n_atoms'])"], clone)
+    assert result.stdout == "2.0\n"
+
+
+@pytest.mark.parametrize(
+    "page", [DOCS / "howto.md", ROOT / "RELEASE_GUIDE.md"], ids=lambda page: page.name
+)
+def test_the_commands_of_a_guide_run(page, tmp_path, small_raw_data):
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    run_commands(page, copy_of_repository(folder, small_raw_data))
+
+
+def test_the_tutorial_trains_a_model_that_is_better_than_a_constant(clone):
+    pytest.importorskip("torch")
+    pytest.importorskip("matplotlib")
+    run_commands(TUTORIAL, clone)
+    result = run(["-c", "".join(blocks(TUTORIAL, "python"))], clone)
+    assert result.returncode == 0, result.stderr
+    error, constant = re.findall(r"([0-9.]+) eV", result.stdout.splitlines()[-1])
+    assert 0 < float(error) < 0.7 * float(constant)
+    assert (clone / "tutorial" / "homo.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def few_pairs(archive, tmp_path):
+    """The datasets, every twentieth pair, and the whole analysis."""
+    for path in ROOT.glob("pytorch*.py"):
+        shutil.copy(path, tmp_path)
+    shutil.copytree(ROOT / "twobody", tmp_path / "twobody")
+    shutil.copytree(archive.parent / "analysis", tmp_path / "analysis")
     with np.load(archive, allow_pickle=True) as full:
         arrays = {
             name: full[name][::20] if "N" in shape[:1] else full[name]
             for name, (_, shape) in MEMBERS.items()
         }
-    np.savez(folder / archive.name, allow_pickle=True, **arrays)
-    shutil.copytree(archive.parent / "analysis", folder / "analysis")
-    return folder
+    np.savez(tmp_path / archive.name, allow_pickle=True, **arrays)
+    return tmp_path
 
 
-def test_the_blocks_run_one_after_the_other(folder):
+def test_the_programs_for_training_run_one_after_the_other(few_pairs):
     pytest.importorskip("torch_geometric")
-    result = subprocess.run(
-        [sys.executable, "-c", "\n".join(BLOCKS)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = run(["-c", "\n".join(blocks(TRAINING, "python"))], few_pairs)
     assert result.returncode == 0, result.stderr
     assert re.search(r"mean absolute error \d+\.\d{3} eV", result.stdout)
-    assert len(BLOCKS) == TRAINING.count("```") / 2

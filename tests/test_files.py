@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from twobody.files import InputDigest, publish, staging
+from twobody.files import InputDigest, publish, publish_folder, sha256, staging
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -128,3 +128,31 @@ def test_a_linked_target_is_replaced_and_what_it_pointed_to_stays(tmp_path):
         publish(staged_files(folder, "a"), tmp_path)
     assert not (tmp_path / "a").is_symlink()
     assert contents(tmp_path) == {"a": "new", "elsewhere": "old"}
+
+
+def test_a_published_folder_replaces_the_one_that_was_there_with_all_below_it(tmp_path):
+    old = tmp_path / "release"
+    (old / "sub").mkdir(parents=True)
+    (old / "sub" / "gone").write_text("old", encoding="utf-8")
+    with staging(tmp_path) as staged:
+        new = staged / "release"
+        (new / "below").mkdir(parents=True)
+        (new / "below" / "file").write_text("new", encoding="utf-8")
+        publish_folder(new, old)
+    assert contents(tmp_path) == {str(Path("release", "below", "file")): "new"}
+
+
+def test_where_the_move_of_a_folder_fails_the_one_before_is_back(tmp_path):
+    old = tmp_path / "release"
+    old.mkdir()
+    (old / "file").write_text("old", encoding="utf-8")
+    with staging(tmp_path) as staged, pytest.raises(FileNotFoundError):
+        publish_folder(staged / "never made", old)
+    assert contents(tmp_path) == {str(Path("release", "file")): "old"}
+
+
+def test_sha_256_of_a_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-4
+    assert sha256(path) == expected

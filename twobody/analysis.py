@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from twobody.archive_writer import Dataset
 
+ANALYSIS = "analysis"  # the folder
 LABELS_CSV = "all_labels.csv"
 GEOMETRY_CSV = "geometry_data.csv"
 SUMMARY_TXT = "labels_detailed_summary.txt"

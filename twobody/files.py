@@ -105,17 +105,24 @@ def _put_back(copy: Path | None, target: Path) -> None:
 
 
 def publish_folder(staged: Path, target: Path) -> None:
-    """Move a staged folder to `target`, in the place of what stands there.
+    """Move a staged folder to `target`, in the place of what stands there, or change nothing.
 
     `staged` is in a staging folder beside `target`. Its files are on the disk before the move.
     """
-    for path in staged.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    with _locked(target.parent):
+    for path in staged.rglob("*"):
+        if path.is_file():
+            _flush(path)
+    with _locked(target.parent), ExitStack() as undo:
         if target.exists():
-            target.rename(staged.with_suffix(".replaced"))
+            undo.callback(target.rename(staged.with_suffix(".before")).rename, target)
         staged.rename(target)
+        undo.pop_all()
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def lock(handle: int) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twobody import images
+from twobody.analysis import ANALYSIS
 from twobody.archive import FORMAT_VERSION, Archive
 from twobody.archive_reader import layout_faults, read_columns
 from twobody.columns import Columns, RenderedImages
@@ -70,7 +71,7 @@ def verify(path: Path) -> list[Check]:
             checks += [
                 check(basis, basis(columns.images.basis)),
                 check(dicts, dicts(archive, dataset)),
-                check(analysis, analysis(path.parent / "analysis", dataset)),
+                check(analysis, analysis(path.parent / ANALYSIS, dataset)),
             ]
     return checks + [check(law, law(columns), warning=True) for law in SUSPICIONS]
 

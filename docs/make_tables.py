@@ -1,0 +1,25 @@
+"""Put the tables of the schema into the pages: ``python docs/make_tables.py`` after a change."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from twobody.markdown import channel_table, label_table, member_table
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (ROOT / "README.md", ROOT / "docs" / "data.md")
+
+TABLES = {"members": member_table, "labels": label_table, "channels": channel_table}
+_REGION = re.compile(r"(?ms)^(<!-- table: (\w+) -->\n).*?^(<!-- end -->)$")
+
+
+def with_tables(page: str) -> str:
+    """Return the text of a page with its marked tables as the schema has them now."""
+    return _REGION.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n{found[3]}", page)
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        old = path.read_text(encoding="utf-8")
+        path.write_text(with_tables(old), encoding="utf-8", newline="\n")
