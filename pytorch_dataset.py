@@ -90,7 +90,7 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
 
         Parameters
         ----------
-        indices : int [n]
+        indices : int [n], or bool [N]
 
         Returns
         -------
@@ -115,6 +115,8 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, Any]]:
         """Return samples; a ``DataLoader`` calls this once a batch."""
+        if type(self).__getitem__ is not TwoBodyDataset.__getitem__:  # a subclass has its own way
+            return [self[i] for i in indices]
         images, targets = self._batch(indices)
         if self.transform is None and self.target_transform is None:
             return _Samples(images, targets)

@@ -141,7 +141,7 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
 
         Parameters
         ----------
-        indices : int [n]
+        indices : int [n], or bool [N]
 
         Returns
         -------
@@ -199,7 +199,11 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
 
     def __getitems__(self, indices: Sequence[int]) -> Sequence[Any]:
         """Return graphs; a ``DataLoader`` calls this once a batch."""
-        if self.transform is not None or self._stored is not None:
+        own = type(self)
+        changed = (
+            own.get is not TwoBodyGraphDataset.get or own.__getitem__ is not Dataset.__getitem__
+        )
+        if changed or self.transform is not None or self._stored is not None:
             return [self[i] for i in indices]
         part = self.indices()
         return _Graphs(self, [part[i] for i in indices])

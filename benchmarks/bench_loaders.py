@@ -1,29 +1,31 @@
 """Time the datasets beside the plain way to load the same archive, in one run.
 
-    python benchmarks/bench_loaders.py [ARCHIVE] [--json FILE]
+    python -m benchmarks.bench_loaders [ARCHIVE] [--json FILE]
 
 The plain way is what a training script does without this package: ``numpy.load(...,
 allow_pickle=True)``, the label looked up in the pair's dict, one ``torch.tensor(...)`` for each
 item (for graphs: each field of each item), default collate functions. For graphs it works out node
 and edge features once, when it is constructed, like the dataset does.
 
-Every ratio is a median of five, each of two timings taken one right after the other.
+Every ratio is a median of five, each of two timings taken one right after the other. Epochs are
+those after the first, in which ours renders every image; that one is a line of its own. Memory is
+what a new process holds more of after constructing the image set.
 """
 
 from __future__ import annotations
 
 import json
 import multiprocessing
-import platform
-import resource
 import statistics
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+import psutil
 import torch
 from torch.utils.data import DataLoader, Dataset
 from torch_geometric.data import Data
@@ -38,14 +40,17 @@ LABEL = "e_g_ev"
 
 
 class PlainImages(Dataset[Any]):
-    """Images and one label, unpickled and made tensors one by one."""
+    """Images and one label, made tensors one by one, and the arrays that `TwoBodyDataset` has."""
 
     def __init__(self, path: Path) -> None:
         with np.load(path, allow_pickle=True) as archive:
             labels = archive["labels"]
             keep = [i for i, label in enumerate(labels) if label[LABEL] is not None]
-            self.images = archive["images"][keep]
             self.labels = labels[keep]
+            self.images = archive["images"][keep]
+            self.geometries = archive["geometries"][keep]
+            self.elements = archive["elements"][keep]
+            self.pair_names = archive["pair_names"][keep]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -117,20 +122,19 @@ def compare(plain: Callable[[], object], ours: Callable[[], object]) -> dict[str
 def first_epochs(path: Path) -> dict[str, float]:
     """Compare epochs of image sets just constructed, in which ours has every image to render."""
     return compare(
-        *(
-            lambda of=of: run_through(DataLoader(of(path), batch_size=32, shuffle=True))
-            for of in (PlainImages, TwoBodyDataset)
-        )
+        lambda: run_through(DataLoader(PlainImages(path), batch_size=32, shuffle=True)),
+        lambda: run_through(DataLoader(TwoBodyDataset(path), batch_size=32, shuffle=True)),
     )
 
 
-def peak_memory(path: str, is_plain: bool) -> int:
-    """Return by how much constructing the image set raises the peak of this process [bytes]."""
-    unit = 1 if platform.system() == "Darwin" else 1024
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    dataset = (PlainImages if is_plain else TwoBodyDataset)(Path(path))
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (after - before) * unit if len(dataset) else 0
+def memory_held(path: Path, is_plain: bool) -> int:
+    """Return how much more memory this process holds once it has an image set [bytes]."""
+    process = psutil.Process()
+    before = process.memory_info().rss
+    dataset: Dataset[Any] = PlainImages(path) if is_plain else TwoBodyDataset(path)
+    after = process.memory_info().rss
+    del dataset
+    return int(after - before)
 
 
 def measure(path: Path) -> dict[str, dict[str, float]]:
@@ -141,18 +145,16 @@ def measure(path: Path) -> dict[str, dict[str, float]]:
     graph_loaders = [GraphLoader(d, batch_size=32, shuffle=True) for d in graphs]
     for loader in (*image_loaders, *graph_loaders):
         run_through(loader)
+    # A new process for each.
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        memory = [pool.apply(peak_memory, (str(path), is_plain)) for is_plain in (True, False)]
+        plain_bytes, our_bytes = (pool.apply(memory_held, (path, flag)) for flag in (True, False))
     return {
         "construct images": compare(lambda: PlainImages(path), lambda: TwoBodyDataset(path)),
-        "memory to construct images": {
-            "plain_bytes": memory[0],
-            "ours_bytes": memory[1],
-        },
+        "memory of images": {"plain_bytes": plain_bytes, "ours_bytes": our_bytes},
         "images, construct and first epoch": first_epochs(path),
-        "images, one epoch": compare(*(lambda of=of: run_through(of) for of in image_loaders)),
+        "images, one epoch": compare(*(partial(run_through, of) for of in image_loaders)),
         "construct graphs": compare(lambda: PlainGraphs(path), lambda: TwoBodyGraphDataset(path)),
-        "graphs, one epoch": compare(*(lambda of=of: run_through(of) for of in graph_loaders)),
+        "graphs, one epoch": compare(*(partial(run_through, of) for of in graph_loaders)),
     }
 
 

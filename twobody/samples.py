@@ -144,7 +144,7 @@ class PairSamples:
         return self._columns.geometries[self._rows()]
 
     def _statistics(self, indices: ArrayLike) -> Statistics:
-        """Describe the targets of the samples `indices`, without those that are missing.
+        """Describe the targets of the samples `indices` (or a mask), without missing ones.
 
         Returns
         -------
@@ -156,7 +156,8 @@ class PairSamples:
         ValueError
             A target has no value among these samples.
         """
-        values = self._values[self._rows()[np.asarray(indices, np.int64).reshape(-1)]]
+        index = np.asarray(indices)
+        values = self._values[self._rows()[index if index.size else []]]
         if np.isnan(values).all(axis=0).any():
             raise ValueError("no statistics: a target has no value among these samples")
         return Statistics(
