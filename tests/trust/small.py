@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from build_dataset import merge, parse
+from build_dataset import merge
 from twobody.archive import Archive
 from twobody.archive_writer import write_archive
 from twobody.npy import npy_header
 from twobody.objects import pickled_dicts
+from twobody.sources import read_sources
 from twobody.zipstream import ZipStream
 
 
@@ -19,7 +20,7 @@ def small_archive(path: Path, raw_data: Path, *, store: bool = False) -> None:
     """Write an archive of few pairs whose images are 2 x 2 pixels: every member in few bytes."""
     whole = path.with_suffix(".whole")
     with whole.open("wb") as file:
-        write_archive(file, merge(parse(raw_data, allow_unconverged=False)))
+        write_archive(file, merge(read_sources(raw_data, allow_unconverged=False)))
     with (
         Archive(whole) as archive,
         path.open("wb") as file,

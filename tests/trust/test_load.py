@@ -20,11 +20,12 @@ from mode import LONG
 from small import small_archive
 from torch.utils.data import DataLoader, RandomSampler
 
-from build_dataset import merge, parse
+from build_dataset import merge
 from pytorch_dataset import TwoBodyDataset
 from twobody.archive import Archive
 from twobody.archive_writer import Dataset, write_archive
 from twobody.pairs import PairTable
+from twobody.sources import read_sources
 
 pytestmark = pytest.mark.trust
 
@@ -50,7 +51,7 @@ def open_files() -> int:
 @pytest.fixture(scope="module")
 def large_archive(tmp_path_factory):
     """All pairs many times over, under names of their own."""
-    dataset = merge(parse(ROOT / "raw_data", allow_unconverged=False))
+    dataset = merge(read_sources(ROOT / "raw_data", allow_unconverged=False))
     n = COPIES * len(dataset.pairs.names)
     pairs = PairTable.concatenate([dataset.pairs] * COPIES)
     names = np.array([f"{name}-{i}" for i, name in enumerate(pairs.names.tolist())])
