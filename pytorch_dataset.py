@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
+from twobody.lazylist import LazyList
 from twobody.samples import Missing, PairSamples, Statistics
 from twobody.text import PathLike
 
@@ -74,7 +75,7 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
         super().__init__(path, labels, missing)
         self.transform = transform
         self.target_transform = target_transform
-        self.targets = self._shaped(self._values)
+        self.targets = self._shaped(self._values[self._kept])
 
     def _shaped(self, values: Any) -> Tensor:
         """Make targets of float64 [..., T]: float32, without the last axis for a single label."""
@@ -89,7 +90,7 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
 
         Parameters
         ----------
-        indices : int [n]
+        indices : int [n], or bool [N]
 
         Returns
         -------
@@ -104,7 +105,7 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
         return Statistics(*map(self._shaped, self._statistics(indices)))
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._kept)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """Return image and target of one sample."""
@@ -114,14 +115,16 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, Any]]:
         """Return samples; a ``DataLoader`` calls this once a batch."""
+        if type(self).__getitem__ is not TwoBodyDataset.__getitem__:  # a subclass has its own way
+            return [self[i] for i in indices]
         images, targets = self._batch(indices)
         if self.transform is None and self.target_transform is None:
             return _Samples(images, targets)
         return [self._transformed(*sample) for sample in zip(images, targets, strict=True)]
 
     def _batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        rows = np.asarray(indices, np.int64)
-        return torch.from_numpy(self._images[rows]), self.targets[torch.from_numpy(rows)]
+        index = np.asarray(indices, np.int64)
+        return torch.from_numpy(self._images[self._kept[index]]), self.targets[index]
 
     def _transformed(self, image: Any, target: Any) -> tuple[Any, Any]:
         if self.transform is not None:
@@ -137,27 +140,26 @@ class _Sample(tuple[Tensor, Tensor]):
     __slots__ = ()
 
 
-class _Samples(list[tuple[Any, Any]]):
-    """A list of samples that also knows the batch that they are views of."""
+class _Samples(LazyList[tuple[Any, Any]]):
+    """The samples of a batch: views of `batch`, images and targets."""
 
     def __init__(self, images: Tensor, targets: Tensor) -> None:
-        samples = tuple(map(_Sample, zip(images.unbind(), targets.unbind(), strict=True)))
-        super().__init__(samples)
-        self._batch = [images, targets]
-        self._samples = samples
+        super().__init__(lambda: list(map(_Sample, zip(images, targets, strict=True))))
+        self.batch = [images, targets]
 
-    def batch(self) -> list[Tensor] | None:
-        """Return images and targets as they are; None if the list is no longer what it was."""
-        same = len(self) == len(self._samples) and all(map(operator.is_, self, self._samples))
-        return self._batch if same else None
+    def __getitem__(self, index: Any) -> Any:
+        """Return a sample; the first, at whose type collate functions look, without the others."""
+        if index == 0 and not self.looked_at():
+            images, targets = self.batch
+            return _Sample((images[0], targets[0]))
+        return super().__getitem__(index)
 
 
-def _collate(batch: list[_Sample], *, collate_fn_map: Any = None) -> Any:
-    """Hand out a whole batch; anything else is stacked sample by sample."""
-    whole = batch.batch() if isinstance(batch, _Samples) else None
-    if whole is None:
-        return collate([tuple(sample) for sample in batch], collate_fn_map=collate_fn_map)
-    return whole
+def _collate(samples: list[_Sample], *, collate_fn_map: Any = None) -> Any:
+    """Hand out a batch whose samples nobody has looked at; stack any others."""
+    if isinstance(samples, _Samples) and not samples.looked_at():
+        return samples.batch
+    return collate([tuple(sample) for sample in samples], collate_fn_map=collate_fn_map)
 
 
 # PyTorch's way to teach its default collate function a type; this one occurs nowhere else.

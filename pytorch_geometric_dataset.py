@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import UserList
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from torch_geometric.data.separate import separate
 from torch_geometric.loader.dataloader import Collater
 
 from twobody.elements import SYMBOLS
+from twobody.lazylist import LazyList
 from twobody.samples import Missing, PairSamples, Statistics
 from twobody.text import PathLike
 
@@ -127,7 +126,7 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
         return edges.astype(np.float32)
 
     def _rows(self) -> NDArray[np.int64]:
-        return np.asarray(self.indices(), np.int64)
+        return self._kept[np.asarray(self.indices(), np.int64)]
 
     @property
     def targets(self) -> Tensor:
@@ -142,7 +141,7 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
 
         Parameters
         ----------
-        indices : int [n]
+        indices : int [n], or bool [N]
 
         Returns
         -------
@@ -159,19 +158,26 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
 
     def len(self) -> int:
         """Return the number of pairs in the whole dataset."""
-        return len(self._values)
+        return len(self._kept)
 
     def get(self, idx: int) -> Data:
         """Return the graph of a pair of the whole dataset, without `transform`."""
         if self._stored is not None:
             graphs, slices = self._stored
             return separate(type(graphs), graphs, idx, slices, decrement=False)
-        fields = self.gather(np.array([idx]))
+        fields = self.gather([idx])
         fields["pair_name"] = fields["pair_name"][0]
         return Data(**fields)
 
-    def gather(self, rows: NDArray[np.int64]) -> dict[str, Any]:
-        """Gather the fields of pairs, one after the other; node numbers begin anew in each."""
+    def gather(self, indices: Sequence[int]) -> dict[str, Any]:
+        """Gather the fields of pairs, one after the other; node numbers begin anew in each.
+
+        Parameters
+        ----------
+        indices : int [n]
+            Of the whole dataset.
+        """
+        rows = self._kept[np.asarray(indices, np.int64)]
         index = torch.from_numpy(rows)
         n = len(rows)
         z = self._numbers[index].reshape(-1)
@@ -193,45 +199,28 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
 
     def __getitems__(self, indices: Sequence[int]) -> Sequence[Any]:
         """Return graphs; a ``DataLoader`` calls this once a batch."""
-        if self.transform is not None or self._stored is not None:
+        own = type(self)
+        changed = (
+            own.get is not TwoBodyGraphDataset.get or own.__getitem__ is not Dataset.__getitem__
+        )
+        if changed or self.transform is not None or self._stored is not None:
             return [self[i] for i in indices]
-        rows = self.indices()
-        return _Graphs.of(self, np.array([rows[i] for i in indices], np.int64))
+        part = self.indices()
+        return _Graphs(self, [part[i] for i in indices])
 
 
-class _Graphs(UserList):  # type: ignore[type-arg]  # PyG has no types
-    """A list of graphs that are not made unless someone looks at them."""
+class _Graphs(LazyList[Data]):
+    """The graphs of a batch: those at `indices` of the whole dataset."""
 
-    __copy__ = UserList.copy
-
-    source: tuple[TwoBodyGraphDataset, NDArray[np.int64]]
-
-    @classmethod
-    def of(cls, dataset: TwoBodyGraphDataset, rows: NDArray[np.int64]) -> _Graphs:
-        """Stand for the graphs at `rows`."""
-        graphs = cls.__new__(cls)
-        graphs.source = dataset, rows
-        return graphs
-
-    def __reduce__(self) -> tuple[type[list[Data]], tuple[list[Data]]]:
-        return list, (self.data,)
-
-    @cached_property
-    def data(self) -> list[Data]:  # type: ignore[override]  # made late is what this class is for
-        """The graphs."""
-        dataset, rows = self.source
-        return [dataset.get(row) for row in rows.tolist()]
-
-    @property
-    def looked_at(self) -> bool:
-        """Whether the graphs have been made, and may have been changed."""
-        return "data" in self.__dict__
+    def __init__(self, dataset: TwoBodyGraphDataset, indices: list[int]) -> None:
+        super().__init__(lambda: [dataset.get(i) for i in indices])
+        self._dataset = dataset
+        self._indices = indices
 
     def batch(self) -> Batch:
         """Make what ``Batch.from_data_list`` makes: every pair has two nodes and as many edges."""
-        dataset, rows = self.source
-        fields = dataset.gather(rows)
-        n, n_edges = len(rows), len(fields["edge_attr"]) // len(rows)
+        fields = self._dataset.gather(self._indices)
+        n, n_edges = len(self._indices), len(fields["edge_attr"]) // len(self._indices)
         one = torch.arange(n + 1)
         nodes, edges, none = 2 * one, n_edges * one, torch.zeros(n, dtype=torch.int64)
         fields["edge_index"] += nodes[:-1].repeat_interleave(n_edges)
@@ -256,7 +245,7 @@ _collate_one_by_one = Collater.__call__
 def _collate(collater: Collater, graphs: Any) -> Any:
     """Collate as PyG does, but at one go where nothing keeps from it."""
     if isinstance(graphs, _Graphs) and not (
-        graphs.looked_at or collater.follow_batch or collater.exclude_keys
+        graphs.looked_at() or collater.follow_batch or collater.exclude_keys
     ):
         return graphs.batch()
     return _collate_one_by_one(collater, graphs)

@@ -117,6 +117,7 @@ def test_an_archive_of_the_original_project_reads_as_columns(original, tmp_path)
     assert columns.atomic_numbers.tolist() == [[1, 2], [3, 9], [11, 7]]
     np.testing.assert_array_equal(columns.images[:], original["images"], strict=True)
     assert columns.provenance == ""
+    np.testing.assert_array_equal(columns.take(np.array([2])).images, original["images"][[2]])
 
 
 @pytest.mark.parametrize("name", ["images", "geometries", "elements", "pair_names"])

@@ -2,13 +2,17 @@
 
 import re
 import shlex
+import shutil
 
+import numpy as np
 import pytest
 from pages import ROOT, blocks, copy_of_repository, run
 
+from twobody.archive import MEMBERS
+
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), ROOT / "raw_data" / "README.md"]
-TUTORIAL = DOCS / "tutorial.md"
+TUTORIAL, TRAINING = DOCS / "tutorial.md", DOCS / "training.md"
 
 
 def run_commands(page, folder):
@@ -53,3 +57,25 @@ def test_the_tutorial_trains_a_model_that_is_better_than_a_constant(clone):
     error, constant = re.findall(r"([0-9.]+) eV", result.stdout.splitlines()[-1])
     assert 0 < float(error) < 0.7 * float(constant)
     assert (clone / "tutorial" / "homo.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def fewer_pairs(archive, tmp_path):
+    """Every twentieth pair, and the whole analysis."""
+    with np.load(archive, allow_pickle=True) as full:
+        arrays = {
+            name: full[name][::20] if "N" in shape[:1] else full[name]
+            for name, (_, shape) in MEMBERS.items()
+        }
+    np.savez(tmp_path / archive.name, allow_pickle=True, **arrays)
+    shutil.copytree(archive.parent / "analysis", tmp_path / "analysis")
+    return tmp_path
+
+
+def test_the_page_on_training_runs_from_block_to_block(fewer_pairs):
+    pytest.importorskip("torch_geometric")
+    programs = blocks(TRAINING, "python")
+    assert len(programs) == TRAINING.read_text(encoding="utf-8").count("```") / 2
+    result = run(["-c", "\n".join(programs)], fewer_pairs, modules=ROOT)
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"mean absolute error \d+\.\d{3} eV", result.stdout)

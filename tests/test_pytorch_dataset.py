@@ -103,6 +103,17 @@ def test_a_transform_sees_every_sample_alone(archive):
     assert_same([images, targets], one_by_one(dataset, range(4)))
 
 
+class Doubled(TwoBodyDataset):
+    def __getitem__(self, index):
+        image, target = super().__getitem__(index)
+        return 2 * image, target
+
+
+def test_a_subclass_may_make_samples_in_its_own_way(archive, dataset):
+    images, _ = next(iter(DataLoader(Doubled(archive), batch_size=4)))
+    assert torch.equal(images, 2 * one_by_one(dataset, range(4))[0])
+
+
 def test_a_collate_function_of_ones_own_gets_a_list_of_samples(dataset):
     seen = []
     loader = DataLoader(dataset, batch_size=4, collate_fn=lambda batch: seen.append(batch) or batch)
@@ -207,6 +218,7 @@ def test_statistics_are_those_of_the_indices_given_only(dataset):
     assert (statistics.min, statistics.max) == (targets.min(), targets.max())
     assert all(value.dtype == torch.float32 and value.shape == () for value in statistics)
     assert dataset.statistics(range(100, 200)) != statistics
+    assert dataset.statistics(np.arange(len(dataset)) < 100) == statistics
 
 
 def test_statistics_of_several_targets_are_one_number_each(archive):

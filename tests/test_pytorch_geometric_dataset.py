@@ -183,6 +183,24 @@ def test_a_transform_sees_every_graph_alone(archive):
     assert torch.equal(batch.more, batch.y * 2)
 
 
+class Doubled(TwoBodyGraphDataset):
+    def get(self, idx):
+        graph = super().get(idx)
+        graph.y = 2 * graph.y
+        return graph
+
+
+class Named(TwoBodyGraphDataset):
+    def __getitem__(self, idx):
+        return super().__getitem__(idx).pair_name
+
+
+def test_a_subclass_may_make_graphs_in_its_own_way(archive, dataset):
+    doubled = next(iter(DataLoader(Doubled(archive), batch_size=4)))
+    assert torch.equal(doubled.y, 2 * one_by_one(dataset, range(4)).y)
+    assert next(iter(DataLoader(Named(archive), batch_size=4))) == dataset.pair_names[:4].tolist()
+
+
 def shortened(graph):
     """A pre_transform: away with the one-hot, in with a number that PyG collates."""
     del graph.x

@@ -200,6 +200,18 @@ HOSTILE = {
         head(NDARRAY + b"\x94(K\x01K\x01\x85" + OBJECT + b"\x89](h\x00etb."),
         "an array inside itself",
     ),
+    "an array of a shape before its state": (
+        head(NDARRAY.replace(b"K\x00\x85", b"K\x01\x85") + b"."),
+        "another array than a plain one",
+    ),
+    "an aligned dtype": (
+        head(OBJECT.replace(b"\x89\x88t", b"\x88\x88t") + b"."),
+        "another dtype than a plain one",
+    ),
+    "a scalar of too many bytes": (
+        head(b"cnumpy.core.multiarray\nscalar\n(" + FLOAT + b"C\x10" + bytes(16) + b"tR."),
+        "not those of its dtype",
+    ),
     "a state for a dict": (head(b"}}b."), "takes none"),
     "a state for a function": (head(b"cnumpy\ndtype\n}b."), "takes none"),
     "a call of a string": (head(b"\x8c\x01a)R."), "no function"),

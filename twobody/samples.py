@@ -109,18 +109,19 @@ class PairSamples:
             raise ParseError(path, None, f"pairs that have {what}", "none")
         self.dropped: NDArray[np.str_] = columns.pair_names[~keep]
         """Names of the pairs that were left out because they lack a label."""
-        self._columns = columns.take(keep)
-        self._values = values[keep]
+        self._columns = columns
+        self._values = values
+        self._kept = np.flatnonzero(keep)
         self.channels: tuple[str, ...] = tuple(columns.channels.tolist())
         """Names of the image channels."""
         units = columns.label_units[chosen].tolist()
         self.label_units: dict[str, str] = dict(zip(labels, units, strict=True))
         """Unit of each target; empty where the archive does not say it."""
-        self._images = _cached(self._columns.images)
+        self._images = _cached(columns.images)
 
     def _rows(self) -> NDArray[np.int64]:
         """Return which rows of the columns the samples are, in their order."""
-        return np.arange(len(self._values))
+        return self._kept
 
     @property
     def pair_names(self) -> NDArray[np.str_]:
@@ -143,7 +144,7 @@ class PairSamples:
         return self._columns.geometries[self._rows()]
 
     def _statistics(self, indices: ArrayLike) -> Statistics:
-        """Describe the targets of the samples `indices`, without those that are missing.
+        """Describe the targets of the samples `indices` (or a mask), without missing ones.
 
         Returns
         -------
@@ -155,7 +156,8 @@ class PairSamples:
         ValueError
             A target has no value among these samples.
         """
-        values = self._values[self._rows()[np.asarray(indices, np.int64).reshape(-1)]]
+        index = np.asarray(indices)
+        values = self._values[self._rows()[index if index.size else []]]
         if np.isnan(values).all(axis=0).any():
             raise ValueError("no statistics: a target has no value among these samples")
         return Statistics(
