@@ -19,33 +19,12 @@ from twobody.archive import ARCHIVE, FORMAT_VERSION, Archive
 from twobody.archive_writer import Dataset, pair_files, write_archive
 from twobody.cores import n_cores
 from twobody.errors import NO_PAIR, PairProblem
-from twobody.files import InputDigest, publish, sha256, staging
-from twobody.label_files import BONDS_FILE, LabelTable, read_label_files
+from twobody.files import publish, sha256, staging
 from twobody.labels import LABELS, NUMERIC_LABELS
-from twobody.pairs import BOND_TOLERANCE, GEO_END_XYZ, PairTable, find_pairs, read_pairs
 from twobody.release import check_release, write_release
+from twobody.sources import Sources, read_sources
 
 SOURCE = Path(__file__).resolve().parent
-
-
-class Sources(NamedTuple):
-    """The whole input, parsed: what is valid, and everything that is not."""
-
-    found: int
-    pairs: PairTable
-    labels: LabelTable
-    problems: list[PairProblem]
-    digest: str
-
-    @property
-    def bad(self) -> set[str]:
-        """Names of the pairs that have problems, and maybe `NO_PAIR`."""
-        return {problem.pair_name for problem in self.problems}
-
-    @property
-    def can_skip(self) -> bool:
-        """Whether leaving the bad pairs out is enough, and leaves any."""
-        return NO_PAIR not in self.bad and not self.bad.issuperset(self.pairs.names.tolist())
 
 
 class Digests(NamedTuple):
@@ -94,7 +73,7 @@ def main(
     archive = output if output.suffix == ".npz" else output / ARCHIVE
     try:
         check_targets(archive, per_pair_files, release)
-        sources = parse(raw_data, allow_unconverged=allow_unconverged)
+        sources = read_sources(raw_data, allow_unconverged=allow_unconverged)
         if sources.problems and not (skip_invalid and sources.can_skip):
             refuse(sources)
         dataset = merge(sources)
@@ -120,38 +99,6 @@ def check_targets(archive: Path, per_pair_files: Path | None, release: Path | No
         check_release(release, SOURCE)
 
 
-def parse(raw_data: Path, *, allow_unconverged: bool) -> Sources:
-    """Read and check the whole input."""
-    names, problems = find_pairs(raw_data)
-    digest = InputDigest()
-    labels, label_problems = read_label_files(raw_data, names, digest)
-    pairs, pair_problems = read_pairs(
-        raw_data,
-        tqdm(names, "reading", unit="pair", disable=None),
-        digest,
-        allow_unconverged=allow_unconverged,
-    )
-    labels = labels.take(np.isin(names, pairs.names))
-    problems += label_problems + pair_problems + check_bond_lengths(raw_data, pairs, labels)
-    problems.sort(key=lambda p: (p.pair_name, p.error.path, p.error.line or 0))
-    found = len({*names, *(problem.pair_name for problem in problems)} - {NO_PAIR})
-    return Sources(found, pairs, labels, problems, digest.hexdigest())
-
-
-def check_bond_lengths(raw_data: Path, pairs: PairTable, labels: LabelTable) -> list[PairProblem]:
-    """Compare the bond lengths of the geometries with those of the CSV file."""
-    names = [label.name for label in NUMERIC_LABELS]
-    in_csv = labels.values[:, names.index("distance_ang")]
-    problems = []
-    for i in np.flatnonzero(np.abs(in_csv - pairs.bond_lengths) > BOND_TOLERANCE):
-        name = str(pairs.names[i])
-        expected = f"the bond length of {name}/{GEO_END_XYZ}, {pairs.bond_lengths[i]:.6f} Å"
-        line = int(labels.bond_lines[i])
-        error = ParseError(raw_data / BONDS_FILE, line, expected, f"{in_csv[i]:.6f} Å")
-        problems.append(PairProblem(name, error))
-    return problems
-
-
 def refuse(sources: Sources) -> None:
     """List every problem and end the program."""
     for problem in sources.problems:
@@ -165,10 +112,7 @@ def refuse(sources: Sources) -> None:
 
 def merge(sources: Sources) -> Dataset:
     """Put pairs and labels together, without the pairs that have problems."""
-    pairs, labels = sources.pairs, sources.labels
-    if sources.bad:
-        keep = ~np.isin(pairs.names, sorted(sources.bad))
-        pairs, labels = pairs.take(keep), labels.take(keep)
+    pairs, labels = sources.good()
     provenance: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "package_version": __version__,

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-import build_dataset
 from benchmarks import plain_builder
 from twobody import images
+from twobody.sources import read_sources
 
 _RENDERED = 64  # pairs rendered at a time, as in the build
 
@@ -27,7 +27,7 @@ Seconds = dict[str, dict[str, list[float]]]
 def measure(raw_data: Path, repetitions: int) -> Seconds:
     """Return the seconds of each phase and builder; A B A B, so that both see the same machine."""
     pairs = plain_builder.read_pairs(raw_data)
-    amplitudes = build_dataset.parse(raw_data, allow_unconverged=False).pairs.amplitudes
+    amplitudes = read_sources(raw_data, allow_unconverged=False).pairs.amplitudes
     basis = images.basis_images()
 
     def parse_plainly() -> None:
@@ -41,7 +41,7 @@ def measure(raw_data: Path, repetitions: int) -> Seconds:
     phases: dict[str, dict[str, Callable[[], object]]] = {
         "parsing": {
             "plain": parse_plainly,
-            "twobody": lambda: build_dataset.parse(raw_data, allow_unconverged=False),
+            "twobody": lambda: read_sources(raw_data, allow_unconverged=False),
         },
         "rendering": {
             "plain": lambda: np.stack([plain_builder.render(pair) for pair in pairs]),

@@ -21,6 +21,7 @@ from twobody.cores import n_cores
 from twobody.files import InputDigest
 from twobody.label_files import read_label_files
 from twobody.pairs import find_pairs, read_pairs
+from twobody.sources import Sources
 
 
 def build(raw_data: Path, folder: Path, factor: int) -> int:
@@ -32,7 +33,7 @@ def build(raw_data: Path, folder: Path, factor: int) -> int:
     pairs, pair_problems = read_pairs(raw_data, repeated, digest)
     if problems := [*problems, *label_problems, *pair_problems]:
         raise problems[0].error
-    sources = build_dataset.Sources(
+    sources = Sources(
         found=len(pairs.names),
         pairs=pairs,
         labels=labels.take(np.tile(np.arange(len(names)), factor)),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -60,3 +62,20 @@ def small_raw_data(tmp_path: Path) -> Path:
         kept = [row for row in rows if row.split(",")[0] in SMALL]
         (raw_data / file).write_text("".join([header, *kept]), encoding="utf-8", newline="\n")
     return raw_data
+
+
+FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Return a function that takes a measured figure, to be listed when all tests are done."""
+    figures = request.config.stash.setdefault(FIGURES, [])
+    return lambda figure: figures.append(f"{request.node.name}: {figure}")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """List the figures that tests have measured."""
+    if figures := config.stash.get(FIGURES, []):
+        terminalreporter.section("figures")
+        terminalreporter.write("".join(f"{figure}\n" for figure in figures))

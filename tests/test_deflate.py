@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import build_dataset
 from twobody import deflate
 from twobody.archive_writer import write_archive
+from twobody.sources import read_sources
 
 isal_zlib = pytest.importorskip("isal.isal_zlib", reason="ISA-L is not installed (extra 'fast')")
 LIBRARIES = st.sampled_from([zlib, isal_zlib])
@@ -55,7 +56,7 @@ def test_a_chunk_larger_than_what_is_unpacked_at_a_time_comes_whole(library):
 def test_the_content_digest_depends_neither_on_the_library_nor_on_the_number_of_threads(
     small_raw_data, monkeypatch
 ):
-    sources = build_dataset.parse(small_raw_data, allow_unconverged=False)
+    sources = read_sources(small_raw_data, allow_unconverged=False)
     dataset = build_dataset.merge(sources)
     digests, archives = set(), []
     for library in (zlib, isal_zlib):

@@ -491,6 +491,15 @@ def test_a_fault_is_named_with_its_line(old, new, line, expected, found):
     assert str(error) == f"H_Li/detailed.out:{line}: expected {error.expected}, found {error.found}"
 
 
+def test_charges_of_fewer_atoms_than_have_orbitals_are_refused_also_without_populations():
+    text = replaced(
+        H_LI, "    2       0.40784956\n\nNr. of electrons (up):      2.00000000\n", "\n"
+    )
+    text = replaced(replaced(text, "Atom populations (up)\n", ""), "-0.40784956", "0.00000000")
+    with pytest.raises(ParseError, match="orbitals of 1 atoms, found 2"):
+        parse_detailed_out(text)
+
+
 # ---- laws: damage is found, or does not touch what is read ----
 
 WHOLE = values(parse_detailed_out(H_LI))

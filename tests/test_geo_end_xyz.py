@@ -88,6 +88,13 @@ def test_numbers_that_fill_their_columns_need_no_blank_between_them():
     assert geometry.populations.tolist() == [-300000.125, 1.0]
 
 
+@pytest.mark.parametrize("damaged", ["2.48555493.90751824", "2.48555493-2.90751824"])
+def test_numbers_that_lost_what_stood_between_them_are_refused(damaged):
+    text = frame(f"    H      0.00000000      0.00000000      {damaged}")
+    with pytest.raises(ParseError, match=r"<text>:3: expected a (?:symbol and|coordinate)"):
+        parse_geo_end_xyz(text)
+
+
 @pytest.mark.parametrize("first", ["-100000.00000000", "****************"])
 def test_a_number_glued_to_the_symbol_is_refused_and_the_rest_not_taken_for_the_position(first):
     text = frame(f"    H{first}      1.00000000      2.00000000      3.00000000")
@@ -152,6 +159,8 @@ def test_a_file_cut_at_any_byte_but_its_last_newline_is_refused(n_numbers):
         ),
         ("1.40784956", "NaN", 3, "a coordinate or population, a number", "'NaN'"),
         ("0.59215044", "1e999", 4, "a coordinate or population, a number in the range", "'1e999'"),
+        ("0.59215044", "0.592E200", 4, "a coordinate or population, a number below 1e+07", "E200'"),
+        ("1.68238595", "-1.6E+155", 4, "a coordinate or population, a number below 1e+07", "155'"),
         ("1.68238595", "Infinity", 4, "a coordinate or population, a number", "'Infinity'"),
         ("      1.40784956", "", 4, "3 numbers, as in the row above", "4"),
         ("      0.59215044", "", 4, "4 numbers, as in the row above", "3"),

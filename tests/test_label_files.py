@@ -318,6 +318,15 @@ def test_a_quote_that_is_never_closed_is_a_problem(small_raw_data):
     ]
 
 
+def test_a_carriage_return_alone_ends_no_row_and_no_number(small_raw_data):
+    path = small_raw_data / BONDS_FILE
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-4] + b"\r" + whole[-4:])
+    assert messages(small_raw_data) == [
+        f"{BONDS_FILE}:7: expected lines that end with LF or CRLF, found CR alone"
+    ]
+
+
 def test_bytes_that_are_no_utf_8_are_a_problem_of_their_line(small_raw_data):
     path = small_raw_data / LABELS_FILE
     path.write_bytes(path.read_bytes().replace(b"H_Li", b"H_\xffi", 1))

@@ -15,11 +15,11 @@ from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import PairProblem
 from twobody.files import InputDigest
 from twobody.images import CHANNEL_NAMES, basis_images
-from twobody.label_files import read_label_files
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
 from twobody.laws import LABEL_TOLERANCE, Finding
 from twobody.overview import read_provenance
-from twobody.pairs import BOND_TOLERANCE, METADATA_NAMES, find_pairs, read_pair, read_pairs
+from twobody.pairs import METADATA_NAMES, read_pair
+from twobody.sources import Sources, read_sources
 from twobody.tables import plain
 from twobody.verify import Check, check
 
@@ -32,26 +32,22 @@ def check_against(columns: Columns, raw_data: Path) -> list[Check]:
     ParseError
         `raw_data` is no such folder, or its CSV files cannot be read at all.
     """
-    digest = InputDigest()
-    raw, problems = read_raw(raw_data, digest)
+    sources = read_sources(raw_data, allow_unconverged=True)
+    raw = as_columns(raw_data, sources)
     return [
-        check(raw_pairs, raw_pairs(columns, raw, problems)),
+        check(raw_pairs, raw_pairs(columns, raw, sources.problems)),
         check(raw_values, raw_values(columns, raw)),
-        check(same_input, same_input(columns, digest), warning=True),
+        check(same_input, same_input(columns, sources.digest), warning=True),
         check(derived_labels, derived_labels(columns, raw_data), warning=True),
     ]
 
 
-def read_raw(raw_data: Path, digest: InputDigest) -> tuple[Columns, list[PairProblem]]:
-    """Read raw data as an archive of it would be read, without the pairs that have problems."""
-    names, strays = find_pairs(raw_data)
-    labels, problems = read_label_files(raw_data, names, digest)
-    progress = tqdm(names, "reading", unit="pair", disable=None)
-    pairs, more = read_pairs(raw_data, progress, digest, allow_unconverged=True)
-    labels = labels.take(np.isin(names, pairs.names))
+def as_columns(raw_data: Path, sources: Sources) -> Columns:
+    """Return what an archive of the pairs without problems would be read as."""
+    pairs, labels = sources.good()
     geometries = np.concatenate([pairs.positions, pairs.populations[..., None]], axis=2)
     numbers = [[ATOMIC_NUMBERS[symbol] for symbol in row] for row in pairs.elements.tolist()]
-    columns = Columns(
+    return Columns(
         path=raw_data,
         pair_names=pairs.names,
         elements=pairs.elements,
@@ -68,10 +64,6 @@ def read_raw(raw_data: Path, digest: InputDigest) -> tuple[Columns, list[PairPro
         images=RenderedImages(pairs.amplitudes, basis_images()),
         provenance="",
     )
-    in_csv = labels.values[:, columns.label_names.tolist().index("distance_ang")]
-    wrong_bond = np.abs(in_csv - pairs.bond_lengths) > BOND_TOLERANCE
-    bad = [problem.pair_name for problem in problems]
-    return columns.take(~np.isin(columns.pair_names, bad) & ~wrong_bond), strays + problems + more
 
 
 def raw_pairs(columns: Columns, raw: Columns, problems: list[PairProblem]) -> Iterator[Finding]:
@@ -95,11 +87,11 @@ def raw_values(columns: Columns, raw: Columns) -> Iterator[Finding]:
             yield Finding(str(names[i]), f"{quantity.name} is {here}, in the raw files {there}")
 
 
-def same_input(columns: Columns, digest: InputDigest) -> Iterator[Finding]:
+def same_input(columns: Columns, digest: str) -> Iterator[Finding]:
     """The raw files are, byte for byte, those that the archive says it was built from."""
     built_from = (read_provenance(columns) or {}).get("input_sha256")
-    if built_from is not None and built_from != digest.hexdigest():
-        yield Finding(None, f"SHA-256 of the raw files is {digest.hexdigest()}, not {built_from}")
+    if built_from is not None and built_from != digest:
+        yield Finding(None, f"SHA-256 of the raw files is {digest}, not {built_from}")
 
 
 def derived_labels(columns: Columns, raw_data: Path) -> Iterator[Finding]:

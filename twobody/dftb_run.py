@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twobody.collect import collect_pair
-from twobody.elements import COVALENT_RADII
+from twobody.elements import COVALENT_RADII, SHORTEST_PHYSICAL_BOND
 from twobody.files import publish_folder, staging
 from twobody.label_files import PairLabels
 from twobody.pairs import BAND_OUT, DETAILED_OUT, GEO_END_XYZ
@@ -24,8 +24,6 @@ from twobody.run_log import RUN_LOG, Attempt, append
 DFTB_IN = "dftb_in.hsd"
 OUTPUTS = (DETAILED_OUT, GEO_END_XYZ, BAND_OUT)
 CONVERGED = "converged"
-SHORTEST_PHYSICAL_BOND = 0.75
-"""Shortest bond of a physical well, in units of the sum of the covalent radii."""
 
 _PROGRAM_OUTPUT = "dftb.out"
 _SCC_FAILED = "SCC is NOT converged"
@@ -96,9 +94,7 @@ class Job:
 def is_physical(labels: PairLabels) -> bool:
     """Tell whether a well is physical: its bond has at least 0.75 x the sum of covalent radii.
 
-    The parameters (PTBP) were fitted to solids, where atoms do not come that close. At shorter
-    distances the overlap of the atoms' minimal basis sets nears linear dependence and the repulsion
-    was never fitted, so that a minimum there says nothing about the molecule.
+    Why, see `twobody.elements.SHORTEST_PHYSICAL_BOND`.
     """
     radii = sum(COVALENT_RADII[symbol] for symbol in labels.geometry.symbols)
     return _number(labels, "distance_ang") >= SHORTEST_PHYSICAL_BOND * radii

@@ -39,3 +39,11 @@ COVALENT_RADII: dict[str, float] = dict(
 
 B. Cordero et al., Dalton Trans. 2008, 2832-2838, doi:10.1039/b801115j, table 2.
 """
+
+SHORTEST_PHYSICAL_BOND = 0.75
+"""A bond that is shorter, in units of the sum of its covalent radii, is taken for unphysical.
+
+The parameters (PTBP) were fitted to solids, where atoms do not come that close. At shorter
+distances the overlap of the atoms' minimal basis sets nears linear dependence and the repulsion was
+never fitted, so that a minimum there says nothing about the molecule.
+"""

@@ -235,6 +235,9 @@ def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
 
 def _rows(text: str, path: Path) -> Iterator[_Row]:
     """Yield the rows of a CSV file that are not empty."""
+    if alone := re.search(r"\r(?!\n)", text):  # csv would end the row, and its number, there
+        line = text.count("\n", 0, alone.start()) + 1
+        raise ParseError(path, line, "lines that end with LF or CRLF", "CR alone")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from twobody import images
 from twobody.columns import Columns, RenderedImages
 from twobody.dftbplus import POPULATION_TOLERANCE
-from twobody.elements import ATOMIC_NUMBERS, COVALENT_RADII
+from twobody.elements import ATOMIC_NUMBERS, COVALENT_RADII, SHORTEST_PHYSICAL_BOND
 from twobody.labels import AU_TO_DEBYE, HARTREE_TO_EV, LABELS, NUMERIC_LABELS
 from twobody.pairs import BOND_TOLERANCE
 
@@ -24,7 +24,6 @@ FLOAT32_TOLERANCE = 1e-5  # Å, e: positions and populations are stored as float
 LABEL_TOLERANCE = 1e-6  # of 1 or the value, in its unit: label files may have six decimals
 ENERGY_TOLERANCE = 1e-3  # eV: detailed.out prints 1e-4 eV, and values of the hartree differ by 1e-7
 DIPOLE_TOLERANCE = 1e-3  # D: values of the debye in use differ by 1e-5
-SHORT_BOND = 0.75  # of the sum of the covalent radii; shorter is suspect
 
 _Float = NDArray[np.float64]
 
@@ -234,7 +233,7 @@ def short_bonds(columns: Columns) -> Iterator[Finding]:
     length = _metadata(columns)["bond_length"]
     radii = [[COVALENT_RADII.get(e, np.nan) for e in row] for row in columns.elements.tolist()]
     ratio = length / np.array(radii).reshape(-1, 2).sum(1)
-    for i in np.flatnonzero(ratio < SHORT_BOND):
+    for i in np.flatnonzero(ratio < SHORTEST_PHYSICAL_BOND):
         message = f"{length[i]:.3f} Å, {ratio[i]:.2f} of the sum"
         yield Finding(str(columns.pair_names[i]), message)
 

@@ -307,14 +307,13 @@ def _check_sums(
     orbitals: Orbitals | None,
 ) -> None:
     """Check that the tables speak of the same atoms and that populations add up."""
-    if populations is not None:
+    if charges is not None and populations is not None and len(charges) != len(populations):
         rows = tables["Atom"][channels[0]]
-        if charges is not None and len(charges) != len(populations):
-            raise step.error(rows[-1].line, f"{len(charges)} atoms", f"{len(populations)}")
-        if orbitals is not None and orbitals.atom[-1] + 1 != len(populations):
-            last = tables["Orbital"][channels[0]][-1].line
-            found = f"{orbitals.atom[-1] + 1}"
-            raise step.error(last, f"orbitals of {len(populations)} atoms", found)
+        raise step.error(rows[-1].line, f"{len(charges)} atoms", f"{len(populations)}")
+    atoms = populations if charges is None else charges
+    if orbitals is not None and atoms is not None and orbitals.atom[-1] + 1 != len(atoms):
+        last = tables["Orbital"][channels[0]][-1].line
+        raise step.error(last, f"orbitals of {len(atoms)} atoms", f"{orbitals.atom[-1] + 1}")
     for channel in channels:
         parts = {kind: tables[kind][channel] for kind in tables}
         if "Orbital" in parts and "l-shell" in parts:

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from twobody.errors import ParseError
 from twobody.text import PathLike, parse_integer, parse_number, quote, read_text, split_lines
 
-_GLUED = re.compile(r"(?:[+-]?[0-9]*\.[0-9]{8}){2,}")  # F16.8 fields that fill their width
+# F16.8: a number that stands without a blank behind another fills all 16 columns.
+_FULL = r"(?:-[0-9]{6}|[0-9]{7})\.[0-9]{8}"
+_GLUED = re.compile(rf"-?[0-9]+\.[0-9]{{8}}(?:{_FULL})+")
+_LIMIT = 1e7  # what F16.8 cannot print
 _SYMBOL = re.compile(r"[A-Za-z][^.*]*")  # points and asterisks are of a number glued to it
 _WHOLE = re.compile(r".*\.[0-9]{8}")
 
@@ -92,13 +95,22 @@ def _frame(lines: list[str], start: int, stop: int, path: PathLike | None) -> Ge
             expected = f"{len(values[0])} numbers, as in the row above"
             raise ParseError(path, i + 1, expected, f"{len(fields)}")
         symbols.append(symbol)
-        values.append([parse_number(f, path, i + 1, "a coordinate or population") for f in fields])
+        values.append([_number(field, path, i + 1) for field in fields])
     table = np.array(values)
     populations = table[:, 3].copy() if table.shape[1] in (4, 7) else None
     return Geometry(tuple(symbols), table[:, :3].copy(), populations, start + 1)
 
 
+def _number(field: str, path: PathLike | None, line: int) -> float:
+    value = parse_number(field, path, line, "a coordinate or population")
+    if abs(value) >= _LIMIT:
+        expected = f"a coordinate or population, a number below {_LIMIT:.0e}"
+        raise ParseError(path, line, expected, quote(field))
+    return value
+
+
 def _unglue(token: str) -> list[str]:
     if _GLUED.fullmatch(token):
-        return re.findall(r"[+-]?[0-9]*\.[0-9]{8}", token)
+        first = token.index(".") + 9
+        return [token[:first], *(token[i : i + 16] for i in range(first, len(token), 16))]
     return [token]

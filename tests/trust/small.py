@@ -1,0 +1,43 @@
+"""A small archive with everything in it that a large one has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from build_dataset import merge, parse
+from twobody.archive import Archive
+from twobody.archive_writer import write_archive
+from twobody.npy import npy_header
+from twobody.objects import pickled_dicts
+from twobody.zipstream import ZipStream
+
+
+def small_archive(path: Path, raw_data: Path, *, store: bool = False) -> None:
+    """Write an archive of few pairs whose images are 2 x 2 pixels: every member in few bytes."""
+    whole = path.with_suffix(".whole")
+    with whole.open("wb") as file:
+        write_archive(file, merge(parse(raw_data, allow_unconverged=False)))
+    with (
+        Archive(whole) as archive,
+        path.open("wb") as file,
+        ZipStream(file, jobs=1, store=store) as stream,
+    ):
+        for name in archive.members:
+            stream.add(f"{name}.npy", _small_member(archive, name))
+    whole.unlink()
+
+
+def _small_member(archive: Archive, name: str) -> Iterator[bytes]:
+    if archive.members[name].dtype.hasobject:
+        dicts = archive.read_objects(name)
+        yield npy_header(dicts.dtype, dicts.shape)
+        yield from pickled_dicts(dicts.tolist(), dicts.shape)
+        return
+    array = archive.read(name)
+    if name in ("images", "image_basis"):
+        array = np.ascontiguousarray(array[..., 10:12, 10:12])
+    yield npy_header(array.dtype, array.shape)
+    yield array.tobytes()
