@@ -28,12 +28,14 @@ def copy_of_repository(folder: Path, raw_data: Path) -> Path:
     return folder
 
 
-def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run Python in `folder`, with the modules there."""
+def run(
+    arguments: list[str], folder: Path, modules: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run Python in `folder`, with the modules there or in another folder."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder), "MPLBACKEND": "agg"},
+        env={**os.environ, "PYTHONPATH": str(modules or folder), "MPLBACKEND": "agg"},
         capture_output=True,
         text=True,
         check=False,

@@ -12,8 +12,7 @@ from twobody.archive import MEMBERS
 
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), ROOT / "raw_data" / "README.md"]
-TUTORIAL = DOCS / "tutorial.md"
-TRAINING = DOCS / "training.md"
+TUTORIAL, TRAINING = DOCS / "tutorial.md", DOCS / "training.md"
 
 
 def run_commands(page, folder):
@@ -61,23 +60,22 @@ def test_the_tutorial_trains_a_model_that_is_better_than_a_constant(clone):
 
 
 @pytest.fixture
-def few_pairs(archive, tmp_path):
-    """The datasets, every twentieth pair, and the whole analysis."""
-    for path in ROOT.glob("pytorch*.py"):
-        shutil.copy(path, tmp_path)
-    shutil.copytree(ROOT / "twobody", tmp_path / "twobody")
-    shutil.copytree(archive.parent / "analysis", tmp_path / "analysis")
+def fewer_pairs(archive, tmp_path):
+    """Every twentieth pair, and the whole analysis."""
     with np.load(archive, allow_pickle=True) as full:
         arrays = {
             name: full[name][::20] if "N" in shape[:1] else full[name]
             for name, (_, shape) in MEMBERS.items()
         }
     np.savez(tmp_path / archive.name, allow_pickle=True, **arrays)
+    shutil.copytree(archive.parent / "analysis", tmp_path / "analysis")
     return tmp_path
 
 
-def test_the_programs_for_training_run_one_after_the_other(few_pairs):
+def test_the_page_on_training_runs_from_block_to_block(fewer_pairs):
     pytest.importorskip("torch_geometric")
-    result = run(["-c", "\n".join(blocks(TRAINING, "python"))], few_pairs)
+    programs = blocks(TRAINING, "python")
+    assert len(programs) == TRAINING.read_text(encoding="utf-8").count("```") / 2
+    result = run(["-c", "\n".join(programs)], fewer_pairs, modules=ROOT)
     assert result.returncode == 0, result.stderr
     assert re.search(r"mean absolute error \d+\.\d{3} eV", result.stdout)
