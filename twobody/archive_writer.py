@@ -27,6 +27,8 @@ from twobody.text import quote
 from twobody.zipstream import ZipStream
 
 _PAIR_FILE = re.compile(r"[A-Z][a-z]?_[A-Z][a-z]?\.npz")
+# What every reader needs and hardly gets smaller: inflating it would take most of the opening.
+_STORED = ("label_values", "metadata_values", "image_amplitudes")
 _RENDERED = 32  # pairs whose images are made at a time: 1.3 MB
 _CHUNK = 1 << 20  # bytes of other arrays
 
@@ -75,7 +77,7 @@ def write_archive(
     digest = ContentDigest()
     with ZipStream(file, jobs=jobs, store=store) as stream:
         for name, array in _members(dataset, progress):
-            stream.add(f"{name}.npy", _npy(name, array, digest))
+            stream.add(f"{name}.npy", _npy(name, array, digest), store=name in _STORED)
     return digest.hexdigest()
 
 

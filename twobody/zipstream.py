@@ -40,6 +40,7 @@ class _Entry:
 
     name: bytes
     offset: int
+    store: bool
     crc: int = 0
     packed_size: int = 0
     size: int = 0
@@ -54,7 +55,7 @@ class ZipStream:
     jobs : int
         Threads that deflate.
     store : bool
-        Write data as they are, aligned to `ALIGNMENT`.
+        Write all data as they are, aligned to `ALIGNMENT`.
     """
 
     def __init__(self, file: IO[bytes], *, jobs: int, store: bool) -> None:
@@ -72,16 +73,16 @@ class ZipStream:
         if error is None:
             self._write_directory()
 
-    def add(self, name: str, chunks: Iterable[Chunk]) -> None:
-        """Write a member; its header is completed when sizes and checksum are known."""
-        entry = _Entry(name.encode(), self._file.tell())
+    def add(self, name: str, chunks: Iterable[Chunk], *, store: bool = False) -> None:
+        """Write a member, as it is if `store`; header and directory get its sizes and checksum."""
+        entry = _Entry(name.encode(), self._file.tell(), self._store or store)
         self._file.write(self._local_header(entry))
         start = self._file.tell()
-        for data, packed in self._packed(chunks):
+        for data, packed in self._packed(chunks, store=entry.store):
             entry.crc = crc32(data, entry.crc)
             entry.size += len(data)
             self._file.write(packed)
-        if not self._store:
+        if not entry.store:
             self._file.write(_LAST_BLOCK)
         end = self._file.tell()
         entry.packed_size = end - start
@@ -90,9 +91,9 @@ class ZipStream:
         self._file.seek(end)
         self._entries.append(entry)
 
-    def _packed(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Chunk]]:
+    def _packed(self, chunks: Iterable[Chunk], *, store: bool) -> Iterator[tuple[Chunk, Chunk]]:
         """Yield each chunk and what is written for it; few chunks are in memory at a time."""
-        if self._store:
+        if store:
             yield from ((chunk, chunk) for chunk in chunks)
             return
         in_work: deque[tuple[Chunk, Future[bytes]]] = deque()
@@ -106,19 +107,15 @@ class ZipStream:
 
     def _local_header(self, entry: _Entry) -> bytes:
         extra = struct.pack("<2H2Q", 1, 16, entry.size, entry.packed_size)
-        if self._store:
+        if entry.store:
             padding = -(entry.offset + _LOCAL.size + len(entry.name) + len(extra) + 4) % ALIGNMENT
             extra += struct.pack("<2H", _PADDING_FIELD, padding) + bytes(padding)
         sizes = (_SEE_ZIP64, _SEE_ZIP64, len(entry.name), len(extra))
         return (
-            _LOCAL.pack(b"PK\3\4", _VERSION, 0, self._method, _TIME, _DATE, entry.crc, *sizes)
+            _LOCAL.pack(b"PK\3\4", _VERSION, 0, _method(entry), _TIME, _DATE, entry.crc, *sizes)
             + entry.name
             + extra
         )
-
-    @property
-    def _method(self) -> int:
-        return _STORED if self._store else _DEFLATED
 
     def _write_directory(self) -> None:
         start = self._file.tell()
@@ -142,7 +139,7 @@ class ZipStream:
                 _VERSION,
                 _VERSION,
                 0,
-                self._method,
+                _method(entry),
                 _TIME,
                 _DATE,
                 entry.crc,
@@ -153,3 +150,7 @@ class ZipStream:
             + entry.name
             + extra
         )
+
+
+def _method(entry: _Entry) -> int:
+    return _STORED if entry.store else _DEFLATED
