@@ -45,7 +45,7 @@ class Digests(NamedTuple):
     "--per-pair-files",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Also write one .npz file a pair into DIR.",
+    help="Also write one .npz file a pair into DIR; those of other pairs there are removed.",
 )
 @click.option(
     "--release",
@@ -67,7 +67,7 @@ def main(
     """Build a dataset from the DFTB+ output in RAW_DATA.
 
     OUTPUT is the archive if it ends in .npz; otherwise a folder that gets dataset_combined.npz. The
-    folder analysis/ goes beside the archive. Either all of it is written or nothing.
+    folder analysis/ goes beside the archive. Both are written, or nothing.
     """
     start = time.perf_counter()
     archive = output if output.suffix == ".npz" else output / ARCHIVE

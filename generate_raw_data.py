@@ -40,10 +40,11 @@ def main() -> None:
 
 @main.command()
 @click.argument("raw_data", default="raw_data", type=click.Path(path_type=Path))
-def collect(raw_data: Path) -> None:
+@click.option("--skip-invalid", is_flag=True, help="Leave pairs with problems out, and list them.")
+def collect(raw_data: Path, skip_invalid: bool) -> None:
     """Work out the labels of every pair in RAW_DATA and write both CSV files there.
 
-    Either both are written or, where any pair has a problem, none.
+    Both are written or, where a pair has a problem, none.
     """
     pairs: dict[str, PairLabels] = {}
     try:
@@ -55,12 +56,14 @@ def collect(raw_data: Path) -> None:
             problems += [PairProblem(name, error) for error in errors]
         for problem in problems:
             click.echo(problem.error, err=True)
-        if problems:
+        if problems and not (skip_invalid and pairs):
             raise click.ClickException(f"{len(problems)} problems; nothing was written")
         write_label_files(raw_data, pairs)
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{raw_data / LABELS_FILE}, {raw_data / BONDS_FILE}: {len(pairs)} pairs")
+    left_out = len({problem.pair_name for problem in problems})
+    skipped = f", {left_out} left out" if left_out else ""
+    click.echo(f"{raw_data / LABELS_FILE}, {raw_data / BONDS_FILE}: {len(pairs)} pairs{skipped}")
 
 
 def split_elements(

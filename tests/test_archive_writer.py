@@ -239,7 +239,7 @@ def test_pair_files_of_pairs_that_are_no_more_are_removed(dataset, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == [f"{name}.npz" for name in SMALL]
 
 
-@pytest.mark.parametrize("foreign", ["thesis.tex", "dataset_combined.npz", "raw_data"])
+@pytest.mark.parametrize("foreign", ["thesis.tex", "dataset_combined.npz", "raw_data", "Xx_Yy.npz"])
 def test_a_folder_that_holds_anything_else_is_refused(dataset, tmp_path, foreign):
     (tmp_path / foreign).mkdir()
     (tmp_path / "Xe_Zn.npz").touch()

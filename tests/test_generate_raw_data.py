@@ -9,14 +9,15 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import RAW_DATA, SMALL, below
 
+import build_dataset
 import generate_raw_data
 from twobody.label_files import BONDS_FILE, LABELS_FILE
 
 CSV_FILES = (LABELS_FILE, BONDS_FILE)
 
 
-def collect(raw_data: Path) -> Result:
-    return CliRunner().invoke(generate_raw_data.main, ["collect", str(raw_data)])
+def collect(raw_data: Path, *options: str) -> Result:
+    return CliRunner().invoke(generate_raw_data.main, ["collect", str(raw_data), *options])
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -58,6 +59,27 @@ def test_every_problem_is_listed_and_nothing_is_written(small_raw_data):
         "H_Li/geo_end.xyz:1: expected 2 atoms and all their columns, found the end of the file",
         "Error: 2 problems; nothing was written",
     ]
+    assert tree(small_raw_data) == before
+
+
+def test_pairs_with_problems_may_be_left_out_and_the_build_leaves_them_out_too(
+    small_raw_data, tmp_path
+):
+    (small_raw_data / "H_H" / "band.out").unlink()
+    result = collect(small_raw_data, "--skip-invalid")
+    assert result.exit_code == 0
+    assert "H_H/band.out: expected a readable file" in result.stderr
+    assert result.stdout.endswith(f": {len(SMALL) - 1} pairs, 1 left out\n")
+    arguments = [str(small_raw_data), str(tmp_path / "out"), "--skip-invalid"]
+    built = CliRunner().invoke(build_dataset.main, arguments)
+    assert f"{len(SMALL)} found, {len(SMALL) - 1} kept, 1 skipped" in built.stdout
+
+
+def test_where_every_pair_has_a_problem_nothing_is_written(small_raw_data):
+    for name in SMALL:
+        (small_raw_data / name / "band.out").unlink()
+    before = tree(small_raw_data)
+    assert collect(small_raw_data, "--skip-invalid").exit_code == 1
     assert tree(small_raw_data) == before
 
 

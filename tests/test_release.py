@@ -291,6 +291,12 @@ def test_a_file_in_the_place_of_the_release_is_refused(tmp_path):
         check_release(tmp_path, ROOT)
 
 
+def test_a_release_below_a_file_is_refused_before_the_build(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ParseError, match="file: expected a folder, or nothing, found a file"):
+        check_release(tmp_path / "file" / "release", ROOT)
+
+
 def test_what_is_no_checkout_is_refused(tmp_path):
     with pytest.raises(ParseError, match="a checkout of the repository, found no such file"):
         check_release(tmp_path, tmp_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,11 +21,10 @@ from twobody.files import publish, staging
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
 from twobody.npy import npy_header
 from twobody.objects import Plain, pickled_dicts
-from twobody.pairs import METADATA_NAMES, PairTable
+from twobody.pairs import METADATA_NAMES, PairTable, is_pair_name
 from twobody.text import quote
 from twobody.zipstream import ZipStream
 
-_PAIR_FILE = re.compile(r"[A-Z][a-z]?_[A-Z][a-z]?\.npz")
 # What every reader needs and hardly gets smaller: inflating it would take most of the opening.
 _STORED = ("label_values", "metadata_values", "image_amplitudes")
 _RENDERED = 32  # pairs whose images are made at a time: 1.3 MB
@@ -191,7 +189,7 @@ def pair_files(folder: Path, dataset: Dataset) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     old = {path.name for path in folder.iterdir() if not path.name.startswith(".twobody-")}
-    if foreign := sorted(name for name in old if not _PAIR_FILE.fullmatch(name)):
+    if foreign := sorted(name for name in old if not _is_pair_file(name)):
         raise ParseError(folder, None, "a folder of pair files (A_B.npz) only", quote(foreign[0]))
     new = [f"{name}.npz" for name in dataset.pairs.names.tolist()]
     with staging(folder) as staged:
@@ -203,6 +201,11 @@ def pair_files(folder: Path, dataset: Dataset) -> Iterator[None]:
         publish([(staged / name, folder / name) for name in new], folder)
     for name in old.difference(new):
         (folder / name).unlink()
+
+
+def _is_pair_file(name: str) -> bool:
+    stem, dot, suffix = name.rpartition(".")
+    return dot + suffix == ".npz" and is_pair_name(stem)
 
 
 def _pair_members(dataset: Dataset) -> Iterator[dict[str, _Array]]:

@@ -1,4 +1,4 @@
-"""Chemical elements: symbols and atomic numbers."""
+"""Chemical elements: symbols, atomic numbers, periods, covalent radii."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def overview(archive: Archive, columns: Columns) -> dict[str, Any]:
     -------
     dict
         file, bytes, content_sha256, provenance (None where the archive has none), members (name,
-        dtype, shape, bytes, packed_bytes), pairs, labels (see `describe_label`), text_labels,
+        dtype, shape, bytes, packed_bytes), pairs, labels (see `describe_labels`), text_labels,
         elements (by atomic number), missing_pairs (of the full triangle of these elements).
     """
     elements = sorted(set(columns.elements.flat), key=ATOMIC_NUMBERS.__getitem__)

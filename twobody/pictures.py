@@ -162,7 +162,7 @@ def _figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise ParseError(
-            "matplotlib", None, "it installed (pip install twobody[plot])", "none"
+            "matplotlib", None, 'it installed (python -m pip install ".[plot]")', "none"
         ) from error
     return Figure(figsize=(width, height), layout="constrained")
 

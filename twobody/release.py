@@ -43,6 +43,9 @@ def check_release(folder: Path, source: Path) -> None:
         if not (source / name).is_file():
             raise ParseError(source / name, None, "a checkout of the repository", "no such file")
     release_date(source / CITATION)
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not existing.is_dir():
+        raise ParseError(existing, None, "a folder, or nothing", "a file")
     target = folder / NAME
     others = _files(target) - _listed(target) if target.is_dir() else {NAME}
     if target.exists() and others:

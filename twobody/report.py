@@ -125,7 +125,7 @@ def _plotly_js() -> str:
         from plotly.offline import get_plotlyjs  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise ParseError(
-            "plotly", None, "it installed (pip install twobody[plot])", "none"
+            "plotly", None, 'it installed (python -m pip install ".[plot]")', "none"
         ) from error
     source: str = get_plotlyjs()
     return source

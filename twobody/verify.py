@@ -38,7 +38,7 @@ class Check(NamedTuple):
 
 def check(law: Any, findings: Iterable[Finding], *, warning: bool = False) -> Check:
     """Gather the findings of a law under its name and the first line of its docstring."""
-    meaning = law.__doc__.splitlines()[0]
+    meaning = (law.__doc__ or law.__name__).splitlines()[0]  # python -OO has no docstrings
     return Check(law.__name__.replace("_", " "), meaning, warning, list(findings))
 
 
