@@ -72,7 +72,7 @@ def main(
     start = time.perf_counter()
     archive = output if output.suffix == ".npz" else output / ARCHIVE
     try:
-        check_targets(archive, per_pair_files, release)
+        check_targets(raw_data, archive, per_pair_files, release)
         sources = read_sources(raw_data, allow_unconverged=allow_unconverged)
         if sources.problems and not (skip_invalid and sources.can_skip):
             refuse(sources)
@@ -86,8 +86,13 @@ def main(
     summarise(archive, dataset, sources, digests, time.perf_counter() - start)
 
 
-def check_targets(archive: Path, per_pair_files: Path | None, release: Path | None) -> None:
+def check_targets(
+    raw_data: Path, archive: Path, per_pair_files: Path | None, release: Path | None
+) -> None:
     """Refuse, before anything is read, places that the output cannot take."""
+    for place in (archive.parent, per_pair_files, release):
+        if place is not None and place.resolve().is_relative_to(raw_data.resolve()):
+            raise ParseError(place, None, "a place outside of the raw data", "one inside")
     if archive.is_dir():
         raise ParseError(archive, None, "a file, or nothing", "a folder")
     for folder in (archive.parent, archive.parent / ANALYSIS):

@@ -68,6 +68,7 @@ def main(
     check_usage([mode for mode, asked in modes.items() if asked], pair, label, as_json=as_json)
     fine = True
     try:
+        check_new_files(file, draw=draw, report=report)
         with np.errstate(all="ignore"):  # what is not finite is a finding, not NumPy's business
             if laws or against is not None:
                 fine = show_checks(file, against, as_json=as_json)
@@ -95,6 +96,13 @@ def check_usage(modes: list[str], pair: str | None, label: str | None, *, as_jso
         raise click.UsageError("--label goes with --draw, and without --pair.")
     if as_json and modes in (["--draw"], ["--report"]):
         raise click.UsageError(f"{modes[0]} prints nothing that could be JSON.")
+
+
+def check_new_files(file: Path, *, draw: Path | None, report: Path | None) -> None:
+    """Refuse names that say something else than what is written: another format, or the archive."""
+    for path, suffix in ((draw, ".png"), (report, ".html")):
+        if path is not None and (path.suffix.lower() != suffix or path.resolve() == file.resolve()):
+            raise ParseError(path, None, f"a new file with the suffix {suffix}", f"{path.name!r}")
 
 
 def show_checks(file: Path, against: Path | None, *, as_json: bool) -> bool:

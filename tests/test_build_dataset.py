@@ -641,3 +641,17 @@ def test_a_linked_archive_is_replaced_and_what_it_pointed_to_stays(small_raw_dat
     assert build(small_raw_data, link).exit_code == 0
     assert not link.is_symlink()
     assert (tmp_path / "elsewhere.npz").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize("options", [[], ["--per-pair-files"], ["--release"]])
+def test_output_inside_the_raw_data_is_refused_before_anything_is_read(
+    small_raw_data, tmp_path, options
+):
+    before = tree(small_raw_data)
+    inside = small_raw_data / "new"
+    output = tmp_path / "out" if options else inside
+    result = build(small_raw_data, output, *(part for o in options for part in (o, str(inside))))
+    assert result.exit_code == 1
+    assert result.stderr.endswith("expected a place outside of the raw data, found one inside\n")
+    assert tree(small_raw_data) == before
+    assert not output.exists()

@@ -336,11 +336,27 @@ def test_nothing_much_is_allocated_for_a_file_that_lies_about_its_size(built, na
 
 
 def test_without_the_extra_a_picture_says_what_to_install(built, tmp_path):
-    for module, option in (("matplotlib.figure", "--draw"), ("plotly.offline", "--report")):
+    for module, option, name in (
+        ("matplotlib.figure", "--draw", "out.png"),
+        ("plotly.offline", "--report", "out.html"),
+    ):
         code = f"import sys; sys.modules[{module!r}] = None; import check_npz; check_npz.main()"
-        command = [sys.executable, "-c", code, str(built), option, str(tmp_path / "out")]
+        command = [sys.executable, "-c", code, str(built), option, str(tmp_path / name)]
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert result.returncode == 2
         assert 'python -m pip install ".[plot]"' in result.stderr
         assert len(result.stderr.splitlines()) == 1
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("--draw", "small.npz"), ("--draw", "picture.pdf"), ("--report", "small.npz")],
+)
+def test_a_picture_or_page_never_takes_the_place_of_an_archive(built, option, name):
+    before = built.read_bytes()
+    path = built.with_name(name)
+    result = CliRunner().invoke(main, [str(built), option, str(path)])
+    assert result.exit_code == 2
+    assert f"{path}: expected a new file with the suffix" in result.stderr
+    assert built.read_bytes() == before

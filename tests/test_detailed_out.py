@@ -435,6 +435,7 @@ STARS = "*" * 16
         ("-0.59087403E-06", "NaN", 8, "a value of the SCC row, a number", "'NaN'"),
         ("*\n iSCC", "*\n\n iSCC", 7, "a line of 80 asterisks", "''"),
         ("charge:     0.0", "charge:     0.1", 15, "the sum of the gross charges", "'Total"),
+        (" Total charge:", " Total c*arge:", 17, "'Total charge:' above the gross", "none"),
         ("charge:     0.00000000", "charge:" + STARS, 15, "the total charge, a number", STARS),
         (" Atom           Charge\n", "", 18, "the column heading 'Atom Charge'", "'1 "),
         ("    1      -0.40784956\n", "", 19, "the row of atom 1", "'2 "),

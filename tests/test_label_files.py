@@ -130,7 +130,7 @@ def flags_as_words(rows: Rows) -> None:
         for row in rows[1:]:
             for column in ("metal_like", "no_virtual_in_basis", "scc_converged"):
                 i = rows[0].index(column)
-                row[i] = {"0": "False", "1": "True"}[row[i]]
+                row[i] = {"0": "FALSE", "1": "True"}[row[i]]
 
 
 @pytest.mark.parametrize(

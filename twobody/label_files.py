@@ -280,9 +280,10 @@ def _cell(text: str, label: Label, path: Path, line: int) -> LabelValue:
             raise ParseError(path, line, f"{label.column}, a number", "an empty cell")
         return None
     if label.kind == "flag":
-        if text not in _FLAGS:
+        flag = _FLAGS.get(text.capitalize())  # spreadsheets write TRUE
+        if flag is None:
             raise ParseError(path, line, f"{label.column}, 0 or 1", quote(text))
-        return _FLAGS[text]
+        return flag
     value = parse_number(text, path, line, label.column)
     if label.kind == "count" and (value < 0 or value != int(value)):
         raise ParseError(path, line, f"{label.column}, a whole number", quote(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from twobody.text import quote
 _GEOMETRY = ("x", "y", "z", "population")  # Å, Å, Å, e
 
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
 def find_pair(columns: Columns, pair: str) -> int:
     """Return the row of a pair, given by its name or its number, counted from 0.
 
@@ -28,7 +32,7 @@ def find_pair(columns: Columns, pair: str) -> int:
     names = columns.pair_names.tolist()
     if pair in names:
         return int(names.index(pair))
-    if pair.isdecimal() and int(pair) < len(names):
+    if _NUMBER.fullmatch(pair) and int(pair) < len(names):
         return int(pair)
     found = f"{quote(pair)} (did you mean {', '.join(_nearest(pair, names))}?)"
     raise ParseError(columns.path, None, f"a pair, or a number below {len(names)}", found)

@@ -220,6 +220,8 @@ def _total_charge(step: Step, charges: _Float | None) -> float | None:
         if charges is not None and abs(total - charges.sum()) > POPULATION_TOLERANCE:
             raise step.error(i, f"the sum of the gross charges, {charges.sum():.8f}")
         return total
+    if (section := step.once("Atomic gross charges (e)")) is not None:  # from 18.1 on
+        raise step.error(section, "'Total charge:' above the gross charges", "none")
     return None
 
 
