@@ -655,3 +655,25 @@ def test_output_inside_the_raw_data_is_refused_before_anything_is_read(
     assert result.stderr.endswith("expected a place outside of the raw data, found one inside\n")
     assert tree(small_raw_data) == before
     assert not output.exists()
+
+
+def test_a_pair_that_is_there_in_both_orders_of_its_elements_is_refused(small_raw_data, tmp_path):
+    shutil.copytree(small_raw_data / "H_Li", small_raw_data / "Li_H")
+    result = build(small_raw_data, tmp_path / "out")
+    expected = f"{small_raw_data / 'Li_H'}: expected every pair of elements once, found H_Li too"
+    assert expected in result.stderr.splitlines()
+
+
+def test_atoms_in_one_place_are_refused(small_raw_data, tmp_path):
+    geometry = small_raw_data / "H_H" / "geo_end.xyz"
+    lines = geometry.read_text(encoding="utf-8").splitlines()
+    lines[3] = lines[2]
+    geometry.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    bonds = small_raw_data / BONDS_FILE
+    rows = [row.split(",") for row in bonds.read_text(encoding="utf-8").splitlines()]
+    rows = [[*row[:-1], "0.0"] if row[0] == "H_H" else row for row in rows]
+    bonds.write_text("".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
+    result = build(small_raw_data, tmp_path / "out")
+    assert result.stderr.splitlines()[0] == (
+        f"{geometry}: expected two atoms apart, found both in one place"
+    )

@@ -138,6 +138,12 @@ def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
         PairProblem(name, ParseError(raw_data / name, None, expected, repr(name)))
         for name in sorted(set(names).difference(pairs))
     ]
+    for name in pairs:
+        turned = "_".join(reversed(name.split("_")))
+        if turned < name and turned in names:
+            once = "every pair of elements once"
+            twice = ParseError(raw_data / name, None, once, f"{turned} too")
+            problems.append(PairProblem(name, twice))
     return pairs, problems
 
 

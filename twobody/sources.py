@@ -81,7 +81,7 @@ def read_sources(raw_data: Path, *, allow_unconverged: bool) -> Sources:
 
 
 def _check_bond_lengths(raw_data: Path, pairs: PairTable, labels: LabelTable) -> list[PairProblem]:
-    """Compare the bond lengths of the geometries with those of the CSV file."""
+    """Compare the bond lengths of the geometries with those of the CSV file, and with 0."""
     names = [label.name for label in NUMERIC_LABELS]
     in_csv = labels.values[:, names.index("distance_ang")]
     problems = []
@@ -90,5 +90,10 @@ def _check_bond_lengths(raw_data: Path, pairs: PairTable, labels: LabelTable) ->
         expected = f"the bond length of {name}/{GEO_END_XYZ}, {pairs.bond_lengths[i]:.6f} Å"
         line = int(labels.bond_lines[i])
         error = ParseError(raw_data / BONDS_FILE, line, expected, f"{in_csv[i]:.6f} Å")
+        problems.append(PairProblem(name, error))
+    for name in pairs.names[pairs.bond_lengths == 0].tolist():
+        error = ParseError(
+            raw_data / name / GEO_END_XYZ, None, "two atoms apart", "both in one place"
+        )
         problems.append(PairProblem(name, error))
     return problems
