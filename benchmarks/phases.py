@@ -11,15 +11,18 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import plain_builder
+from build_dataset import default_jobs
 from twobody import images
 from twobody.sources import read_sources
 
-_RENDERED = 64  # pairs rendered at a time, as in the build
+_RENDERED = 24  # pairs rendered at a time, as in the build
 
 Seconds = dict[str, dict[str, list[float]]]
 
@@ -34,9 +37,14 @@ def measure(raw_data: Path, repetitions: int) -> Seconds:
         plain_builder.read_pairs(raw_data)
         plain_builder.read_labels(raw_data)
 
-    def render() -> None:
-        for start in range(0, len(amplitudes), _RENDERED):
-            images.render(amplitudes[start : start + _RENDERED], basis)
+    parts = [amplitudes[i : i + _RENDERED] for i in range(0, len(amplitudes), _RENDERED)]
+
+    def render(part: NDArray[np.float64]) -> None:
+        images.render(part, basis)
+
+    def render_in_threads() -> None:
+        with ThreadPoolExecutor(default_jobs()) as threads:
+            list(threads.map(render, parts))
 
     phases: dict[str, dict[str, Callable[[], object]]] = {
         "parsing": {
@@ -45,7 +53,8 @@ def measure(raw_data: Path, repetitions: int) -> Seconds:
         },
         "rendering": {
             "plain": lambda: np.stack([plain_builder.render(pair) for pair in pairs]),
-            "twobody": render,
+            "twobody": render_in_threads,
+            "twobody, 1 thread": lambda: list(map(render, parts)),
         },
     }
     seconds: Seconds = {phase: {name: [] for name in calls} for phase, calls in phases.items()}

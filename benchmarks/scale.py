@@ -17,7 +17,6 @@ import numpy as np
 
 import build_dataset
 from twobody.archive import ARCHIVE
-from twobody.cores import n_cores
 from twobody.files import InputDigest
 from twobody.label_files import read_label_files
 from twobody.pairs import find_pairs, read_pairs
@@ -42,7 +41,7 @@ def build(raw_data: Path, folder: Path, factor: int) -> int:
     )
     dataset = build_dataset.merge(sources)
     archive = folder / ARCHIVE
-    build_dataset.write(dataset, [], archive, store=False, jobs=n_cores())
+    build_dataset.write(dataset, [], archive, store=False, jobs=build_dataset.default_jobs())
     return len(pairs.names)
 
 

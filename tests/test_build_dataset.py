@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from click.testing import CliRunner, Result
 from conftest import RAW_DATA, ROOT, SMALL, below
 
 import build_dataset
+from twobody import deflate
 from twobody.analysis import ANALYSIS_FILES, PUBLISHED, SKIPPED_CSV
 from twobody.archive import Archive
 from twobody.label_files import BONDS_FILE, LABELS_FILE
@@ -552,12 +554,17 @@ def test_a_move_that_fails_leaves_the_earlier_output(small_raw_data, output, mon
     assert tree(output) == before
 
 
-def test_an_archive_that_does_not_read_back_is_not_published(small_raw_data, output, monkeypatch):
+def test_an_archive_whose_data_do_not_inflate_again_is_not_published(
+    small_raw_data, output, monkeypatch
+):
     before = tree(output)
-    monkeypatch.setattr(Archive, "content_digest", lambda _: "0" * 64)
+    library = SimpleNamespace(**vars(deflate.library))
+    decompress = library.decompress
+    library.decompress = lambda packed, *options: decompress(packed, *options)[:-1]
+    monkeypatch.setattr("twobody.deflate.library", library)
     result = build(small_raw_data, output)
     assert result.exit_code == 1
-    assert "expected the content written, " in result.stderr
+    assert "does not inflate to what it deflated" in result.stderr
     assert tree(output) == before
 
 

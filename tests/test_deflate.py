@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -44,6 +44,19 @@ def test_a_stream_that_is_cut_off_is_not_taken_for_whole(content, packs, unpacks
     cut = data.draw(st.integers(0, len(stream) - 2))  # the last byte of the last block is padding
     with pytest.raises(EOFError, match="its data end early"):
         unpacked(stream[:cut], unpacks)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"other", b"Content"], ids=["less", "more", "else"])
+def test_a_compressor_that_changes_what_it_packs_is_found_out(damaged, monkeypatch):
+    library = SimpleNamespace(**vars(zlib))
+    packer = zlib.compressobj
+    library.compressobj = lambda *options: SimpleNamespace(
+        compress=lambda _: packer(*options).compress(b""),
+        flush=lambda mode: (lambda p: p.compress(damaged) + p.flush(mode))(packer(*options)),
+    )
+    monkeypatch.setattr(deflate, "library", library)
+    with pytest.raises(OSError, match="does not inflate to what it deflated"):
+        deflate.deflate(b"content")
 
 
 @pytest.mark.parametrize("library", [zlib, isal_zlib])

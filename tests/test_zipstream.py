@@ -6,7 +6,7 @@ import io
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twobody.zipstream import ALIGNMENT, ZipStream
+from twobody.zipstream import ALIGNMENT, Part, ZipStream
 
 Members = Mapping[str, Sequence[bytes]]
 
@@ -25,11 +25,16 @@ MEMBERS: Members = {
 }
 
 
+def parts(chunks: Iterable[bytes]) -> Iterator[Part]:
+    """Return functions that make the chunks."""
+    return (lambda chunk=chunk: chunk for chunk in chunks)
+
+
 def written(members: Members, *, jobs: int = 1, store: bool = False) -> bytes:
     file = io.BytesIO()
     with ZipStream(file, jobs=jobs, store=store) as stream:
         for name, chunks in members.items():
-            stream.add(name, iter(chunks))
+            stream.add(name, b"", parts(chunks))
     return file.getvalue()
 
 
@@ -110,25 +115,32 @@ def test_few_chunks_are_in_memory_at_a_time():
             nonlocal alive
             alive -= 1
 
-    def chunks() -> Iterator[bytes]:
-        for _ in range(100):
-            yield Counted(b"x" * 100)
-
     with ZipStream(io.BytesIO(), jobs=2, store=False) as stream:
-        stream.add("a.npy", chunks())
+        stream.add("a.npy", b"", [lambda: Counted(b"x" * 100)] * 100)
     assert most < 10
+
+
+@pytest.mark.parametrize("store", [False, True], ids=["deflated", "stored"])
+def test_every_part_is_seen_once_in_order_but_not_the_head(store):
+    seen: list[bytes] = []
+    chunks = [bytes([i]) * 1000 for i in range(50)]
+    file = io.BytesIO()
+    with ZipStream(file, jobs=4, store=store) as stream:
+        stream.add("a.npy", b"head", parts(chunks), seen=seen.append)
+    assert seen == chunks
+    with zipfile.ZipFile(file) as archive:
+        assert archive.read("a.npy") == b"".join([b"head", *chunks])
 
 
 def test_an_error_in_the_data_ends_the_stream_without_a_directory():
     file = io.BytesIO()
 
-    def chunks() -> Iterator[bytes]:
-        yield b"data"
+    def fail() -> bytes:
         raise OSError(5, "Input/output error")
 
     with (
         pytest.raises(OSError, match="Input/output error"),
         ZipStream(file, jobs=2, store=False) as stream,
     ):
-        stream.add("a.npy", chunks())
+        stream.add("a.npy", b"", [lambda: b"data", fail])
     assert not zipfile.is_zipfile(io.BytesIO(file.getvalue()))

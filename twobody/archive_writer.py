@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from twobody import images
 from twobody.archive import MEMBERS, ContentDigest
-from twobody.deflate import Chunk
 from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
@@ -23,12 +22,13 @@ from twobody.npy import npy_header
 from twobody.objects import Plain, pickled_dicts
 from twobody.pairs import METADATA_NAMES, PairTable, is_pair_name
 from twobody.text import quote
-from twobody.zipstream import ZipStream
+from twobody.zipstream import Part, ZipStream
 
 # What every reader needs and hardly gets smaller: inflating it would take most of the opening.
 _STORED = ("label_values", "metadata_values", "image_amplitudes")
-_RENDERED = 32  # pairs whose images are made at a time: 1.3 MB
+_RENDERED = 24  # pairs whose images are made at a time: 1 MB
 _CHUNK = 1 << 20  # bytes of other arrays
+_ROWS = 1024  # pairs whose dicts are made at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,18 +68,28 @@ def write_archive(
     store : bool
         Write members uncompressed and aligned to 64 bytes.
     jobs : int
-        Threads that compress.
+        Threads that render and compress.
     progress : function
         Called with the number of pairs whose images have been made since the last call.
     """
     digest = ContentDigest()
     with ZipStream(file, jobs=jobs, store=store) as stream:
         for name, array in _members(dataset, progress):
-            stream.add(f"{name}.npy", _npy(name, array, digest), store=name in _STORED)
+            _add(stream, name, array, digest, store=name in _STORED)
     return digest.hexdigest()
 
 
-_Array = tuple[np.dtype[Any], tuple[int, ...], Iterable[Chunk]]
+_Array = tuple[np.dtype[Any], tuple[int, ...], Iterable[Part]]
+
+
+def _add(
+    stream: ZipStream, name: str, array: _Array, digest: ContentDigest, *, store: bool = False
+) -> None:
+    """Write an array as a .npy file, taking it into the digest on the way."""
+    dtype, shape, parts = array
+    digest.begin(name, dtype, shape)
+    header = npy_header(dtype, shape)
+    stream.add(f"{name}.npy", header, parts, store=store, seen=digest.add)
 
 
 def _members(dataset: Dataset, progress: Callable[[int], object]) -> Iterator[tuple[str, _Array]]:
@@ -109,8 +119,8 @@ def _members(dataset: Dataset, progress: Callable[[int], object]) -> Iterator[tu
             (n, *basis.shape[:1], *basis.shape[2:]),
             _rendered(pairs.amplitudes, basis, progress),
         ),
-        "labels": (np.dtype(object), (n,), pickled_dicts(label_dicts(dataset), (n,))),
-        "metadata": (np.dtype(object), (n,), pickled_dicts(metadata_dicts(pairs), (n,))),
+        "labels": _pickled(label_dicts(dataset), (n,)),
+        "metadata": _pickled(metadata_dicts(pairs), (n,)),
     }
     for name, (dtype, _) in MEMBERS.items():
         if name in streamed:
@@ -121,8 +131,13 @@ def _members(dataset: Dataset, progress: Callable[[int], object]) -> Iterator[tu
 
 
 def _plain(array: NDArray[Any]) -> _Array:
-    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-    return array.dtype, array.shape, (data[i : i + _CHUNK] for i in range(0, len(data), _CHUNK))
+    data = _bytes(array)
+    parts = [partial(data.__getitem__, slice(i, i + _CHUNK)) for i in range(0, len(data), _CHUNK)]
+    return array.dtype, array.shape, parts
+
+
+def _bytes(array: NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _geometries(pairs: PairTable) -> NDArray[np.float32]:
@@ -131,46 +146,57 @@ def _geometries(pairs: PairTable) -> NDArray[np.float32]:
 
 def _rendered(
     amplitudes: NDArray[np.float64], basis: images.Image, progress: Callable[[int], object]
-) -> Iterator[Chunk]:
+) -> Iterator[Part]:
     for start in range(0, len(amplitudes), _RENDERED):
-        chunk = images.render(amplitudes[start : start + _RENDERED], basis)
-        yield chunk.astype("<f4", copy=False).reshape(-1).view(np.uint8).data
-        progress(len(chunk))
+        some = amplitudes[start : start + _RENDERED]
+        yield partial(_render, some, basis)
+        progress(len(some))
+
+
+def _render(amplitudes: NDArray[np.float64], basis: images.Image) -> memoryview:
+    return _bytes(images.render(amplitudes, basis).astype("<f4", copy=False))
+
+
+def _pickled(dicts: Iterable[Mapping[str, Plain]], shape: tuple[int, ...]) -> _Array:
+    parts = (partial(bytes, data) for data in pickled_dicts(dicts, shape))
+    return np.dtype(object), shape, parts
 
 
 def label_dicts(dataset: Dataset) -> Iterator[dict[str, Plain]]:
     """Yield the labels of each pair as a dict; None where missing."""
     names = [label.name for label in (*NUMERIC_LABELS, *TEXT_LABELS)]
-    for values, texts in zip(dataset.label_values, dataset.text_values, strict=True):
-        numbers = [None if math.isnan(value) else value for value in values.tolist()]
-        yield dict(zip(names, [*numbers, *(text or None for text in texts)], strict=True))
+    texts = dataset.text_values
+    for start in range(0, len(texts), _ROWS):
+        rows = slice(start, start + _ROWS)
+        numbers = _with_none(dataset.label_values[rows], np.isnan(dataset.label_values[rows]))
+        strings = _with_none(texts[rows], texts[rows] == "")
+        for values in np.hstack([numbers, strings]).tolist():
+            yield dict(zip(names, values, strict=True))
 
 
 def metadata_dicts(pairs: PairTable) -> Iterator[dict[str, Plain]]:
     """Yield the metadata of each pair as a dict; None where missing."""
-    for name, values in zip(pairs.names.tolist(), pairs.metadata.tolist(), strict=True):
-        charge, fermi, energy, *dipole, n_atoms, length = (
-            None if math.isnan(value) else value for value in values
-        )
-        yield {
-            "pair_name": name,
-            "total_charge": charge,
-            "fermi_level": fermi,
-            "total_energy": energy,
-            "dipole_moment": tuple(dipole),
-            "num_atoms": None if n_atoms is None else int(n_atoms),
-            "bond_length": length,
-        }
+    for start in range(0, len(pairs.names), _ROWS):
+        rows = slice(start, start + _ROWS)
+        values = _with_none(pairs.metadata[rows], np.isnan(pairs.metadata[rows]))
+        for name, row in zip(pairs.names[rows].tolist(), values.tolist(), strict=True):
+            charge, fermi, energy, *dipole, n_atoms, length = row
+            yield {
+                "pair_name": name,
+                "total_charge": charge,
+                "fermi_level": fermi,
+                "total_energy": energy,
+                "dipole_moment": tuple(dipole),
+                "num_atoms": None if n_atoms is None else int(n_atoms),
+                "bond_length": length,
+            }
 
 
-def _npy(name: str, array: _Array, digest: ContentDigest) -> Iterator[Chunk]:
-    """Yield an array as a .npy file, taking it into the digest on the way."""
-    dtype, shape, chunks = array
-    digest.begin(name, dtype, shape)
-    yield npy_header(dtype, shape)
-    for chunk in chunks:
-        digest.add(chunk)
-        yield chunk
+def _with_none(values: NDArray[Any], missing: NDArray[np.bool_]) -> NDArray[np.object_]:
+    """Return `values` as Python's objects, None where they are missing."""
+    objects = values.astype(object)
+    objects[missing] = None
+    return objects
 
 
 @contextmanager
@@ -196,7 +222,7 @@ def pair_files(folder: Path, dataset: Dataset) -> Iterator[None]:
         for name, members in zip(new, _pair_members(dataset), strict=True):
             with (staged / name).open("wb") as file, ZipStream(file, jobs=1, store=False) as stream:
                 for key, array in members.items():
-                    stream.add(f"{key}.npy", _npy(key, array, ContentDigest()))
+                    _add(stream, key, array, ContentDigest())
         yield
         publish([(staged / name, folder / name) for name in new], folder)
     for name in old.difference(new):
@@ -217,7 +243,7 @@ def _pair_members(dataset: Dataset) -> Iterator[dict[str, _Array]]:
             "image": _plain(images.render(pairs.amplitudes[i : i + 1], basis)[0]),
             "geometry": _plain(geometries[i]),
             "elements": _plain(pairs.elements[i]),
-            "labels": (np.dtype(object), (), pickled_dicts([labels], ())),
-            "metadata": (np.dtype(object), (), pickled_dicts([metadata], ())),
+            "labels": _pickled([labels], ()),
+            "metadata": _pickled([metadata], ()),
             "pair_name": _plain(np.array(pairs.names[i])),
         }

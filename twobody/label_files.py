@@ -94,7 +94,7 @@ def read_label_files(
         try:
             data = read_bytes(path)
             digest.add(file, data)
-            for rows in _batches(_rows(decode(data, path), path)):
+            for rows in _batches(_rows(data, path)):
                 if not _merge_plain(rows, path, seen, index, table):
                     problems += _merge_each(rows, path, seen, index, table)
         except ParseError as error:
@@ -129,14 +129,12 @@ def _merge_plain(
         return False
     if any(len(row.cells) != len(row.columns) for row in rows):
         return False
-    by_column = list(zip(*(row.cells for row in rows), strict=True))
-    if path.name == BONDS_FILE and any(
-        error for row in rows for error in _check_bond_row(path, row)
-    ):
+    by_column = dict(zip(rows[0].columns, zip(*(row.cells for row in rows), strict=True), strict=True))
+    if path.name == BONDS_FILE and not _plain_bonds(rows, by_column):
         return False
     columns = {}
     for label in _labels_of(path.name):
-        cells = by_column[rows[0].columns[label.name]]
+        cells = by_column[label.name]
         column = cells if label.kind == "text" else _plain_numbers(cells, label)
         if column is None:
             return False
@@ -153,6 +151,16 @@ def _merge_plain(
     return True
 
 
+def _plain_bonds(rows: Sequence[_Row], by_column: Mapping[str, Sequence[str]]) -> bool:
+    """Tell whether `_check_bond_row` would find no fault, if all cells are of the usual form."""
+    if not {"natoms", "species_1", "species_2"} <= by_column.keys():
+        return not any(error for row in rows for error in _check_bond_row(Path(), row))
+    return set(by_column["natoms"]) == {"2"} and [row.pair_name for row in rows] == [
+        f"{first}_{second}"
+        for first, second in zip(by_column["species_1"], by_column["species_2"], strict=True)
+    ]
+
+
 def _plain_numbers(cells: Sequence[str], label: Label) -> NDArray[np.float64] | None:
     """Read a column as `_cell` would, if all its cells are without fault and of the usual form."""
     if _PLAIN.fullmatch("".join(cells)) is None:
@@ -160,7 +168,7 @@ def _plain_numbers(cells: Sequence[str], label: Label) -> NDArray[np.float64] | 
     if label.kind == "flag" and not _FLAGS.keys() >= set(cells) - {""}:
         return None
     try:
-        values = np.array([float(cell) if cell else math.nan for cell in cells])
+        values = np.array([*map(float, (cell or "nan" for cell in cells) if "" in cells else cells)])
     except ValueError:
         return None
     zeros = set(compress(cells, values == 0))
@@ -233,28 +241,32 @@ def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
     yield batch
 
 
-def _rows(text: str, path: Path) -> Iterator[_Row]:
+def _rows(data: bytes, path: Path) -> Iterator[_Row]:
     """Yield the rows of a CSV file that are not empty."""
-    if alone := re.search(r"\r(?!\n)", text):  # csv would end the row, and its number, there
-        line = text.count("\n", 0, alone.start()) + 1
+    decode(data, path)  # nothing is taken from a file that is no text
+    if alone := re.search(rb"\r(?!\n)", data):  # csv would end the row, and its number, there
+        line = data.count(b"\n", 0, alone.start()) + 1
         raise ParseError(path, line, "lines that end with LF or CRLF", "CR alone")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
+    reader = csv.reader(text, strict=True)
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]
         _check_header(path, header, _labels_of(path.name))
         columns = {name: i for i, name in enumerate(header)}
+        run_dir = columns[_PAIR_COLUMN]
         line = reader.line_num + 1
         for cells in reader:
             if cells:
-                run_dir = cells[columns[_PAIR_COLUMN] :][:1]  # short rows may not reach so far
-                yield _Row(_pair_name("".join(run_dir)), line, cells, columns)
+                name = _pair_name(cells[run_dir]) if run_dir < len(cells) else ""
+                yield _Row(name, line, cells, columns)
             line = reader.line_num + 1
     except csv.Error as error:
         raise ParseError(path, reader.line_num, "a row of a CSV file", str(error)) from error
 
 
 def _pair_name(run_dir: str) -> str:
-    return re.split(r"[/\\]", run_dir.strip().rstrip("/\\"))[-1]
+    """Return the last part of a path, whatever system wrote it."""
+    return run_dir.strip().replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def _check_header(path: Path, header: Sequence[str], wanted: Sequence[Label]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,7 +154,12 @@ def is_pair_name(name: str) -> bool:
 
 
 def read_pairs(
-    raw_data: Path, names: Iterable[str], digest: InputDigest, *, allow_unconverged: bool = False
+    raw_data: Path,
+    names: Iterable[str],
+    digest: InputDigest,
+    *,
+    allow_unconverged: bool = False,
+    progress: Callable[[int], object] = int,
 ) -> tuple[PairTable, list[PairProblem]]:
     """Read the pairs `names`; what is read goes into `digest`.
 
@@ -172,6 +177,7 @@ def read_pairs(
         table, errors = _parse_batch(batch, allow_unconverged=allow_unconverged)
         tables.append(table)
         problems += errors
+        progress(len(batch))
     return PairTable.concatenate(tables), problems
 
 
@@ -188,8 +194,7 @@ def read_pair(
     return _parse_pair(files, allow_unconverged=allow_unconverged)
 
 
-@dataclass(frozen=True, eq=False)
-class _Files:
+class _Files(NamedTuple):
     """The files of a pair folder as they are, and why one could not be read."""
 
     folder: str
@@ -204,7 +209,7 @@ def _read_files(folder: str, digest: InputDigest) -> _Files:
     contents, errors = {}, []
     for file in (DETAILED_OUT, GEO_END_XYZ):
         try:
-            contents[file] = read_bytes(os.path.join(folder, file))  # noqa: PTH118 - see read_pairs
+            contents[file] = read_bytes(f"{folder}{os.sep}{file}")
             digest.add(f"{name}/{file}", contents[file])
         except ParseError as error:
             errors.append(error)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from twobody.errors import NO_PAIR, PairProblem, ParseError
 from twobody.files import InputDigest
 from twobody.label_files import BONDS_FILE, LabelTable, read_label_files
 from twobody.labels import NUMERIC_LABELS
 from twobody.pairs import BOND_TOLERANCE, GEO_END_XYZ, PairTable, find_pairs, read_pairs
+from twobody.progress import progress_bar
 
 
 class Sources(NamedTuple):
@@ -67,12 +67,10 @@ def read_sources(raw_data: Path, *, allow_unconverged: bool) -> Sources:
     names, problems = find_pairs(raw_data)
     digest = InputDigest()
     labels, label_problems = read_label_files(raw_data, names, digest)
-    pairs, pair_problems = read_pairs(
-        raw_data,
-        tqdm(names, "reading", unit="pair", disable=None),
-        digest,
-        allow_unconverged=allow_unconverged,
-    )
+    with progress_bar(len(names), "reading") as progress:
+        pairs, pair_problems = read_pairs(
+            raw_data, names, digest, allow_unconverged=allow_unconverged, progress=progress
+        )
     labels = labels.take(np.isin(names, pairs.names))
     problems += label_problems + pair_problems + _check_bond_lengths(raw_data, pairs, labels)
     problems.sort(key=lambda p: (p.pair_name, p.error.path, p.error.line or 0))

@@ -14,6 +14,7 @@ from twobody.errors import ParseError
 PathLike = str | os.PathLike[str]
 
 _READ = 1 << 16  # bytes
+_OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # the latter on Windows
 
 # Fortran may write D for double precision.
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[EeDd]([+-]?[0-9]+))?")
@@ -43,10 +44,13 @@ def read_bytes(path: PathLike) -> bytes:
         The file is missing or unreadable.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        handle = os.open(path, _OPEN)
         try:
             # Without a file object, which takes longer to make than a small file to read.
-            return b"".join(iter(lambda: os.read(handle, _READ), b""))
+            parts = [os.read(handle, _READ)]
+            while parts[-1]:
+                parts.append(os.read(handle, _READ))
+            return b"".join(parts)
         finally:
             os.close(handle)
     except OSError as error:

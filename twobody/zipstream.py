@@ -1,8 +1,9 @@
 """Zip files written as a stream, in threads, with the same bytes every time.
 
-The data of a member come in chunks. Each chunk is deflated on its own and ends on a byte border (a
-full flush), so that the pieces, one after the other, are one deflate stream. Times, host and
-permissions are fixed. Sizes always stand in the zip64 fields: one layout for small and large files.
+The data of a member come in parts, each a function that makes them. A thread makes a part, deflates
+it on its own up to a byte border (a full flush) and checks that it inflates to the same; the pieces,
+one after the other, are one deflate stream. Times, host and permissions are fixed. Sizes always
+stand in the zip64 fields: one layout for small and large files.
 
 Format: PKWARE APPNOTE.TXT 6.3.10; RFC 1951.
 """
@@ -11,12 +12,15 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import IO, Self
 
-from twobody.deflate import Chunk, crc32, deflate
+from twobody.deflate import LAST_BLOCK, Chunk, crc32, deflate
+
+Part = Callable[[], Chunk]
 
 ALIGNMENT = 64  # bytes; of stored data, so that they can be memory-mapped
 
@@ -31,7 +35,6 @@ _STORED, _DEFLATED = 0, 8
 _TIME, _DATE = 0, 1 << 5 | 1  # 1980-01-01 00:00, where zip's time begins
 _SEE_ZIP64 = 0xFFFFFFFF
 _PADDING_FIELD = 0xD935  # the extra field that zipalign and others use for alignment
-_LAST_BLOCK = b"\x03\x00"  # an empty block that says that it is the last
 
 
 @dataclass
@@ -53,7 +56,7 @@ class ZipStream:
     ----------
     file : binary file, open for writing, at its start
     jobs : int
-        Threads that deflate.
+        Threads that make parts and deflate them.
     store : bool
         Write all data as they are, aligned to `ALIGNMENT`.
     """
@@ -73,17 +76,41 @@ class ZipStream:
         if error is None:
             self._write_directory()
 
-    def add(self, name: str, chunks: Iterable[Chunk], *, store: bool = False) -> None:
-        """Write a member, as it is if `store`; header and directory get its sizes and checksum."""
+    def add(
+        self,
+        name: str,
+        head: bytes,
+        parts: Iterable[Part],
+        *,
+        store: bool = False,
+        seen: Callable[[Chunk], object] = len,
+    ) -> None:
+        """Write a member; header and directory get its sizes and checksum.
+
+        Parameters
+        ----------
+        name : str
+        head : bytes
+            What comes before the parts.
+        parts : iterable of functions
+            Called in any order, in threads.
+        store : bool
+            Write this member's data as they are.
+        seen : function
+            Called with the data of each part, in their order.
+        """
         entry = _Entry(name.encode(), self._file.tell(), self._store or store)
         self._file.write(self._local_header(entry))
         start = self._file.tell()
-        for data, packed in self._packed(chunks, store=entry.store):
+        made = self._made(chain([lambda: head], parts), store=entry.store)
+        for i, (data, packed) in enumerate(made):
             entry.crc = crc32(data, entry.crc)
             entry.size += len(data)
             self._file.write(packed)
+            if i > 0:
+                seen(data)
         if not entry.store:
-            self._file.write(_LAST_BLOCK)
+            self._file.write(LAST_BLOCK)
         end = self._file.tell()
         entry.packed_size = end - start
         self._file.seek(entry.offset)
@@ -91,19 +118,15 @@ class ZipStream:
         self._file.seek(end)
         self._entries.append(entry)
 
-    def _packed(self, chunks: Iterable[Chunk], *, store: bool) -> Iterator[tuple[Chunk, Chunk]]:
-        """Yield each chunk and what is written for it; few chunks are in memory at a time."""
-        if store:
-            yield from ((chunk, chunk) for chunk in chunks)
-            return
-        in_work: deque[tuple[Chunk, Future[bytes]]] = deque()
-        for chunk in chunks:
-            in_work.append((chunk, self._pool.submit(deflate, chunk)))
+    def _made(self, parts: Iterable[Part], *, store: bool) -> Iterator[tuple[Chunk, Chunk]]:
+        """Yield the data of each part and what is written for them; few are in memory at a time."""
+        in_work: deque[Future[tuple[Chunk, Chunk]]] = deque()
+        for part in parts:
+            in_work.append(self._pool.submit(_make, part, store=store))
             if len(in_work) > self._jobs + 1:
-                data, future = in_work.popleft()
-                yield data, future.result()
-        for data, future in in_work:
-            yield data, future.result()
+                yield in_work.popleft().result()
+        while in_work:
+            yield in_work.popleft().result()
 
     def _local_header(self, entry: _Entry) -> bytes:
         extra = struct.pack("<2H2Q", 1, 16, entry.size, entry.packed_size)
@@ -150,6 +173,11 @@ class ZipStream:
             + entry.name
             + extra
         )
+
+
+def _make(part: Part, *, store: bool) -> tuple[Chunk, Chunk]:
+    data = part()
+    return data, data if store else deflate(data)
 
 
 def _method(entry: _Entry) -> int:

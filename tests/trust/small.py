@@ -27,7 +27,8 @@ def small_archive(path: Path, raw_data: Path, *, store: bool = False) -> None:
         ZipStream(file, jobs=1, store=store) as stream,
     ):
         for name in archive.members:
-            stream.add(f"{name}.npy", _small_member(archive, name))
+            data = b"".join(_small_member(archive, name))
+            stream.add(f"{name}.npy", data, [])
     whole.unlink()
 
 
