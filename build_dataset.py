@@ -83,7 +83,8 @@ def main(
             refuse(sources)
         dataset = merge(sources)
         with pair_files(per_pair_files, dataset) if per_pair_files else nullcontext():
-            digests = write(dataset, sources.problems, archive, store=store, jobs=jobs or default_jobs())
+            jobs = jobs or default_jobs()
+            digests = write(dataset, sources.problems, archive, store=store, jobs=jobs)
         if release is not None:
             from twobody.release import write_release  # noqa: PLC0415 - see check_targets
 

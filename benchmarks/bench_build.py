@@ -4,8 +4,8 @@
 
 Whole builds are processes, from the start of Python to the last file, in turn (A B C A B C), so
 that all see the same machine; ratios are those of the medians. Memory is the peak that the
-operating system counts for the process. A first round, which is not counted, compiles the modules and
-brings the files into memory.
+operating system counts for the process. A first round, which does not count, compiles the modules
+and brings the files into memory.
 """
 
 from __future__ import annotations

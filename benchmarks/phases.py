@@ -22,8 +22,6 @@ from build_dataset import default_jobs
 from twobody import images
 from twobody.sources import read_sources
 
-_RENDERED = 24  # pairs rendered at a time, as in the build
-
 Seconds = dict[str, dict[str, list[float]]]
 
 
@@ -37,7 +35,7 @@ def measure(raw_data: Path, repetitions: int) -> Seconds:
         plain_builder.read_pairs(raw_data)
         plain_builder.read_labels(raw_data)
 
-    parts = [amplitudes[i : i + _RENDERED] for i in range(0, len(amplitudes), _RENDERED)]
+    parts = [amplitudes[i : i + images.BLOCK] for i in range(0, len(amplitudes), images.BLOCK)]
 
     def render(part: NDArray[np.float64]) -> None:
         images.render(part, basis)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import RAW_DATA, SMALL
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from twobody import ParseError
 from twobody.analysis import (
+    _write_csv,
     geometry_frame,
     label_columns,
     label_frame,
@@ -68,6 +70,31 @@ def test_all_labels_csv_has_the_name_of_the_pair_and_the_37_labels(folder):
     assert [row["pair_name"] for row in rows] == list(SMALL)
     assert [row["system_id_guess"] for row in rows] == list(SMALL)
     assert rows[SMALL.index("H_Li")]["e_g_ev"] == "3.157"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(allow_infinity=False), st.text(st.characters(exclude_categories=["Cs"]))
+        ),
+        min_size=1,
+    )
+)
+@example([(math.nan, 'a "b", c'), (-0.0, "\r"), (5e-324, "\n\0")])
+def test_any_numbers_and_texts_come_back_from_a_csv_file(rows):
+    numbers, texts = zip(*rows, strict=True)
+    columns = {
+        "pair_name": np.array(["H_H"] * len(rows)),
+        "number": np.array(numbers),
+        "text": np.array(texts, dtype=object),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "table.csv")
+        _write_csv(path, columns)
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *lines = csv.reader(file, strict=True)
+    assert header == list(columns)
+    assert lines == [["H_H", "" if math.isnan(n) else repr(n), text] for n, text in rows]
 
 
 def test_a_missing_label_is_an_empty_cell(folder):

@@ -168,7 +168,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads_or_of_images_at_a_time
     assert written(dataset, store=store, jobs=2) == expected
     assert written(dataset, store=store, jobs=3) == expected
     digest = write_archive(io.BytesIO(), dataset)
-    monkeypatch.setattr(archive_writer, "_RENDERED", 2)
+    monkeypatch.setattr("twobody.images.BLOCK", 2)
     assert write_archive(io.BytesIO(), dataset) == digest
 
 

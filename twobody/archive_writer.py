@@ -26,7 +26,6 @@ from twobody.zipstream import Part, ZipStream
 
 # What every reader needs and hardly gets smaller: inflating it would take most of the opening.
 _STORED = ("label_values", "metadata_values", "image_amplitudes")
-_RENDERED = 24  # pairs whose images are made at a time: 1 MB
 _CHUNK = 1 << 20  # bytes of other arrays
 _ROWS = 1024  # pairs whose dicts are made at a time
 
@@ -132,8 +131,12 @@ def _members(dataset: Dataset, progress: Callable[[int], object]) -> Iterator[tu
 
 def _plain(array: NDArray[Any]) -> _Array:
     data = _bytes(array)
-    parts = [partial(data.__getitem__, slice(i, i + _CHUNK)) for i in range(0, len(data), _CHUNK)]
+    parts = [partial(_piece, data, start) for start in range(0, len(data), _CHUNK)]
     return array.dtype, array.shape, parts
+
+
+def _piece(data: memoryview, start: int) -> memoryview:
+    return data[start : start + _CHUNK]
 
 
 def _bytes(array: NDArray[Any]) -> memoryview:
@@ -147,8 +150,8 @@ def _geometries(pairs: PairTable) -> NDArray[np.float32]:
 def _rendered(
     amplitudes: NDArray[np.float64], basis: images.Image, progress: Callable[[int], object]
 ) -> Iterator[Part]:
-    for start in range(0, len(amplitudes), _RENDERED):
-        some = amplitudes[start : start + _RENDERED]
+    for start in range(0, len(amplitudes), images.BLOCK):
+        some = amplitudes[start : start + images.BLOCK]
         yield partial(_render, some, basis)
         progress(len(some))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -129,21 +128,22 @@ def _merge_plain(
         return False
     if any(len(row.cells) != len(row.columns) for row in rows):
         return False
-    by_column = dict(zip(rows[0].columns, zip(*(row.cells for row in rows), strict=True), strict=True))
+    columns = zip(*(row.cells for row in rows), strict=True)
+    by_column = dict(zip(rows[0].columns, columns, strict=True))
     if path.name == BONDS_FILE and not _plain_bonds(rows, by_column):
         return False
-    columns = {}
+    merged = {}
     for label in _labels_of(path.name):
         cells = by_column[label.name]
         column = cells if label.kind == "text" else _plain_numbers(cells, label)
         if column is None:
             return False
-        columns[label] = column
+        merged[label] = column
     seen.update((row.pair_name, row.line) for row in rows)
     places = [index[row.pair_name] for row in rows]
     if path.name == BONDS_FILE:
         table.bond_lines[places] = [row.line for row in rows]
-    for label, column in columns.items():
+    for label, column in merged.items():
         if label.kind == "text":
             table.texts[places, TEXT_LABELS.index(label)] = column
         else:
@@ -168,7 +168,7 @@ def _plain_numbers(cells: Sequence[str], label: Label) -> NDArray[np.float64] | 
     if label.kind == "flag" and not _FLAGS.keys() >= set(cells) - {""}:
         return None
     try:
-        values = np.array([*map(float, (cell or "nan" for cell in cells) if "" in cells else cells)])
+        values = np.array([*map(float, [cell or "nan" for cell in cells])])
     except ValueError:
         return None
     zeros = set(compress(cells, values == 0))

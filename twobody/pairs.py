@@ -94,10 +94,14 @@ class PairTable:
         return PairTable(*(getattr(self, field.name)[keep] for field in fields(self)))
 
     @classmethod
-    def concatenate(cls, tables: Sequence[PairTable]) -> PairTable:
-        """Put tables one after the other."""
-        columns = ([getattr(t, field.name) for t in tables] for field in fields(cls))
-        return cls(*(np.concatenate(column) for column in columns))
+    def concatenate(cls, tables: list[PairTable]) -> PairTable:
+        """Put tables one after the other; the list is empty afterwards.
+
+        So each column is freed as soon as the whole one is there, and memory not taken twice.
+        """
+        columns = {field.name: [getattr(t, field.name) for t in tables] for field in fields(cls)}
+        tables.clear()
+        return cls(**{name: np.concatenate(columns.pop(name)) for name in list(columns)})
 
     @property
     def bond_lengths(self) -> NDArray[np.float64]:

@@ -1,9 +1,9 @@
 """Zip files written as a stream, in threads, with the same bytes every time.
 
-The data of a member come in parts, each a function that makes them. A thread makes a part, deflates
-it on its own up to a byte border (a full flush) and checks that it inflates to the same; the pieces,
-one after the other, are one deflate stream. Times, host and permissions are fixed. Sizes always
-stand in the zip64 fields: one layout for small and large files.
+The data of a member come in parts, each a function that makes them. A thread makes a part and
+deflates it on its own, up to a byte border (a full flush), so that the pieces, one after the other,
+are one deflate stream. Times, host and permissions are fixed. Sizes always stand in the zip64
+fields: one layout for small and large files.
 
 Format: PKWARE APPNOTE.TXT 6.3.10; RFC 1951.
 """
