@@ -209,6 +209,10 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
         return _Graphs(self, [part[i] for i in indices])
 
 
+# The class of all batches; calling Batch itself would look for it, and at its signature, each time.
+_DataBatch = type(Batch(_base_cls=Data))
+
+
 class _Graphs(LazyList[Data]):
     """The graphs of a batch: those at `indices` of the whole dataset."""
 
@@ -224,7 +228,7 @@ class _Graphs(LazyList[Data]):
         one = torch.arange(n + 1)
         nodes, edges, none = 2 * one, n_edges * one, torch.zeros(n, dtype=torch.int64)
         fields["edge_index"] += nodes[:-1].repeat_interleave(n_edges)
-        batch = Batch(_base_cls=Data, **fields)
+        batch = type.__call__(_DataBatch, **fields)
         batch.batch = one[:-1].repeat_interleave(2)
         batch.ptr = nodes
         per_pair = {"x": nodes, "pos": nodes, "z": nodes, "edge_index": edges, "edge_attr": edges}
