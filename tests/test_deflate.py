@@ -58,8 +58,24 @@ def test_a_compressor_that_changes_what_it_packs_is_found_out(damaged, monkeypat
         def flush(self, mode: int) -> bytes:
             return self._packer.flush(mode)
 
-    library = SimpleNamespace(**vars(zlib))
-    library.compressobj = Packer
+    assert_refused(Packer, monkeypatch)
+
+
+def test_a_compressor_that_makes_no_stream_is_found_out(monkeypatch):
+    class Packer:
+        def __init__(self, *_: int) -> None: ...
+
+        def compress(self, _: bytes) -> bytes:
+            return b""
+
+        def flush(self, _: int) -> bytes:
+            return b"\xff\xff"
+
+    assert_refused(Packer, monkeypatch)
+
+
+def assert_refused(packer: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = SimpleNamespace(**{**vars(zlib), "compressobj": packer})
     monkeypatch.setattr(deflate, "library", library)
     with pytest.raises(OSError, match="does not inflate to what it deflated"):
         deflate.deflate(b"content")
