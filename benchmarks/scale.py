@@ -28,8 +28,7 @@ def build(raw_data: Path, folder: Path, factor: int) -> int:
     digest = InputDigest()
     names, problems = find_pairs(raw_data)
     labels, label_problems = read_label_files(raw_data, names, digest)
-    repeated = (name for _ in range(factor) for name in names)
-    pairs, pair_problems = read_pairs(raw_data, repeated, digest)
+    pairs, pair_problems = read_pairs(raw_data, names * factor, digest)
     if problems := [*problems, *label_problems, *pair_problems]:
         raise problems[0].error
     sources = Sources(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -94,14 +93,21 @@ class PairTable:
         return PairTable(*(getattr(self, field.name)[keep] for field in fields(self)))
 
     @classmethod
-    def concatenate(cls, tables: list[PairTable]) -> PairTable:
-        """Put tables one after the other; the list is empty afterwards.
+    def empty(cls, n: int) -> PairTable:
+        """Make room for `n` pairs; memory is taken as they are put in."""
+        return cls(
+            names=np.zeros(n, "U5"),
+            elements=np.zeros((n, 2), "U2"),
+            positions=np.zeros((n, 2, 3)),
+            populations=np.zeros((n, 2)),
+            amplitudes=np.zeros((n, len(images.CHANNELS), images.N_ATOMS)),
+            metadata=np.zeros((n, len(METADATA_NAMES))),
+        )
 
-        So each column is freed as soon as the whole one is there, and memory not taken twice.
-        """
-        columns = {field.name: [getattr(t, field.name) for t in tables] for field in fields(cls)}
-        tables.clear()
-        return cls(**{name: np.concatenate(columns.pop(name)) for name in list(columns)})
+    def put(self, places: NDArray[np.intp], pairs: PairTable) -> None:
+        """Put other pairs in the places given."""
+        for field in fields(self):
+            getattr(self, field.name)[places] = getattr(pairs, field.name)
 
     @property
     def bond_lengths(self) -> NDArray[np.float64]:
@@ -159,7 +165,7 @@ def is_pair_name(name: str) -> bool:
 
 def read_pairs(
     raw_data: Path,
-    names: Iterable[str],
+    names: Sequence[str],
     digest: InputDigest,
     *,
     allow_unconverged: bool = False,
@@ -174,15 +180,19 @@ def read_pairs(
     list of PairProblem
         Everything that is wrong with the others.
     """
-    tables = [tabulate([])]
+    table = PairTable.empty(len(names))
+    read = np.zeros(len(names), np.bool_)
     problems: list[PairProblem] = []
-    folders = (os.path.join(raw_data, name) for name in names)  # noqa: PTH118 - far faster
-    while batch := [_read_files(folder, digest) for folder in islice(folders, _BATCH)]:
-        table, errors = _parse_batch(batch, allow_unconverged=allow_unconverged)
-        tables.append(table)
+    for start in range(0, len(names), _BATCH):
+        folders = [f"{raw_data}{os.sep}{name}" for name in names[start : start + _BATCH]]
+        batch = [_read_files(folder, digest) for folder in folders]
+        parts, errors = _parse_batch(batch, allow_unconverged=allow_unconverged)
+        for index, pairs in parts:
+            table.put(start + index, pairs)
+            read[start + index] = True
         problems += errors
         progress(len(batch))
-    return PairTable.concatenate(tables), problems
+    return table if read.all() else table.take(read), problems
 
 
 def read_pair(
@@ -209,7 +219,7 @@ class _Files(NamedTuple):
 
 
 def _read_files(folder: str, digest: InputDigest) -> _Files:
-    name = os.path.basename(folder)  # noqa: PTH119 - see read_pairs
+    name = os.path.basename(folder)  # noqa: PTH119 - far faster than a Path
     contents, errors = {}, []
     for file in (DETAILED_OUT, GEO_END_XYZ):
         try:
@@ -222,28 +232,35 @@ def _read_files(folder: str, digest: InputDigest) -> _Files:
 
 def _parse_batch(
     batch: Sequence[_Files], *, allow_unconverged: bool
-) -> tuple[PairTable, list[PairProblem]]:
-    """Parse pairs of the usual layout all at once, the others one by one."""
-    whole = [i for i, files in enumerate(batch) if not files.errors]
+) -> tuple[list[tuple[NDArray[np.intp], PairTable]], list[PairProblem]]:
+    """Parse pairs of the usual layout all at once, the others one by one.
+
+    Returns
+    -------
+    list of (int [n], PairTable)
+        Which of the pairs, and these; those with problems come nowhere.
+    list of PairProblem
+    """
+    whole = np.array([i for i, files in enumerate(batch) if not files.errors], np.intp)
     texts = [Texts(batch[i].elements, *batch[i].contents.values()) for i in whole]
-    places: list[int] = []
-    tables: list[PairTable] = []
+    left = np.ones(len(batch), np.bool_)
+    parts = []
     for index, columns in read_standard(texts):
-        here = [whole[i] for i in index]
-        tables.append(
-            _table([batch[i].name for i in here], [batch[i].elements for i in here], columns)
-        )
-        places += here
+        here = whole[index]
+        left[here] = False
+        files = [batch[i] for i in here]
+        parts.append((here, _table([f.name for f in files], [f.elements for f in files], columns)))
+    places: list[int] = []
     pairs: list[Pair] = []
     problems: list[PairProblem] = []
-    for i in sorted(set(range(len(batch))).difference(places)):
+    for i in np.flatnonzero(left).tolist():
         pair, errors = _parse_pair(batch[i], allow_unconverged=allow_unconverged)
         problems += [PairProblem(batch[i].name, error) for error in errors]
         if pair is not None:
-            pairs.append(pair)
             places.append(i)
-    table = PairTable.concatenate([*tables, tabulate(pairs)])
-    return table.take(np.argsort(places)), problems
+            pairs.append(pair)
+    parts.append((np.array(places, np.intp), tabulate(pairs)))
+    return parts, problems
 
 
 def _parse_pair(files: _Files, *, allow_unconverged: bool) -> tuple[Pair | None, list[ParseError]]:

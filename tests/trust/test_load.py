@@ -24,7 +24,6 @@ from build_dataset import merge
 from pytorch_dataset import TwoBodyDataset
 from twobody.archive import Archive
 from twobody.archive_writer import Dataset, write_archive
-from twobody.pairs import PairTable
 from twobody.sources import read_sources
 
 pytestmark = pytest.mark.trust
@@ -53,7 +52,7 @@ def large_archive(tmp_path_factory):
     """All pairs many times over, under names of their own."""
     dataset = merge(read_sources(ROOT / "raw_data", allow_unconverged=False))
     n = COPIES * len(dataset.pairs.names)
-    pairs = PairTable.concatenate([dataset.pairs] * COPIES)
+    pairs = dataset.pairs.take(np.tile(np.arange(n // COPIES), COPIES))
     names = np.array([f"{name}-{i}" for i, name in enumerate(pairs.names.tolist())])
     large = Dataset(
         replace(pairs, names=names),
