@@ -22,6 +22,7 @@ from twobody.files import publish, sha256, staging
 from twobody.labels import LABELS, NUMERIC_LABELS
 from twobody.progress import progress_bar
 from twobody.sources import Sources, read_sources
+from twobody.text import counted
 
 SOURCE = Path(__file__).resolve().parent
 
@@ -123,11 +124,10 @@ def refuse(sources: Sources) -> None:
     """List every problem and end the program."""
     for problem in sources.problems:
         click.echo(problem.error, err=True)
-    n_problems, n_pairs = len(sources.problems), len(sources.bad - {NO_PAIR})
-    advice = " (--skip-invalid leaves these pairs out)" if sources.can_skip else ""
-    raise click.ClickException(
-        f"{n_problems} problems, {n_pairs} pairs; nothing was written{advice}"
-    )
+    problems = counted(len(sources.problems), "problem")
+    pairs = counted(len(sources.bad - {NO_PAIR}), "pair")
+    advice = " (--skip-invalid leaves bad pairs out)" if sources.can_skip else ""
+    raise click.ClickException(f"{problems}, {pairs}; nothing was written{advice}")
 
 
 def merge(sources: Sources) -> Dataset:

@@ -19,6 +19,7 @@ from twobody.errors import PairProblem
 from twobody.label_files import BONDS_FILE, LABELS_FILE, PairLabels, write_label_files
 from twobody.pairs import find_pairs
 from twobody.run_log import RUN_LOG
+from twobody.text import counted
 
 if TYPE_CHECKING:
     from twobody.campaign import Account
@@ -241,9 +242,10 @@ def report(output: Path, account: Account) -> None:
             click.echo(f"{pair} {what}: {reason}", err=True)
     click.echo(f"{output}: {', '.join(f'{n} {name}' for name, n in account.counts().items())}")
     if account.unphysical:
+        unphysical = counted(len(account.unphysical), "pair")
         click.echo(
-            f"  {len(account.unphysical)} pairs have no physical well (bond shorter than 0.75 x "
-            f"the sum of covalent radii); the lowest was kept: physical = 0 in {RUN_LOG}"
+            f"  {unphysical} without a physical well (bond shorter than 0.75 x the sum of covalent "
+            f"radii); the lowest was kept: physical = 0 in {RUN_LOG}"
         )
     if account.done or account.resumed:
         click.echo(f"  now: python generate_raw_data.py collect {output}")

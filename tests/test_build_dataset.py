@@ -400,8 +400,8 @@ def test_bad_input_is_named_once_and_nothing_is_written(small_raw_data, output, 
     assert result.stdout == ""
     *problems, closing = below(small_raw_data, result.stderr).splitlines()
     assert problems == [message]
-    pairs = 0 if fault in OF_THE_WHOLE else 1
-    assert closing.startswith(f"Error: 1 problems, {pairs} pairs; nothing was written")
+    pairs = "0 pairs" if fault in OF_THE_WHOLE else "1 pair"
+    assert closing.startswith(f"Error: 1 problem, {pairs}; nothing was written")
     assert tree(output) == before
     assert sorted(path.name for path in output.iterdir()) == ["analysis", "dataset_combined.npz"]
 
@@ -454,7 +454,7 @@ def test_one_extra_row_is_named(small_raw_data, output):
     assert result.exit_code == 1
     assert below(small_raw_data, result.stderr).splitlines() == [
         f"{BONDS_FILE}:8: expected a folder 'N_Nb' for this row, found none",
-        "Error: 1 problems, 1 pairs; nothing was written (--skip-invalid leaves these pairs out)",
+        "Error: 1 problem, 1 pair; nothing was written (--skip-invalid leaves bad pairs out)",
     ]
 
 

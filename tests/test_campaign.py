@@ -190,7 +190,7 @@ class TestResume:
         shutil.copytree(RAW_DATA / "H_O", stand_in.output / "H_O")
         result = stand_in.run()
         assert result.exit_code == 1
-        assert "the outputs of 1 pairs without it, H_O first" in result.output
+        assert "the outputs of 1 pair without it, H_O first" in result.output
         assert stand_in.calls() == []
 
 
@@ -331,7 +331,7 @@ class TestWells:
         shifted(wells.recorded / "short", wells.recorded / "short-high", energy=0.3, scale=1.0)
         result = self.run(wells, "from short-high", "from short", "from short-high")
         assert wells.same_as_recorded("H_O", "short")
-        assert "1 pairs have no physical well (bond shorter than 0.75 x the sum" in result.output
+        assert "1 pair without a physical well (bond shorter than 0.75 x the sum" in result.output
 
     def test_a_start_that_fails_is_named_and_the_other_wells_are_kept(self, wells):
         result = self.run(wells, *["crash"] * 5, "from high", "from low")

@@ -28,6 +28,7 @@ from twobody.elements import COVALENT_RADII
 from twobody.errors import ParseError
 from twobody.run_log import RUN_LOG, Attempt, append
 from twobody.slater_koster import SlaterKosterFiles
+from twobody.text import counted
 
 Compute = Callable[[Job], list[Attempt]]
 
@@ -108,7 +109,9 @@ def plan(
     foreign = [job for job in jobs if _has_outputs(job) and not (job.folder / DFTB_IN).exists()]
     if foreign:
         expected = f"folders made by this command (with {DFTB_IN}), or another --output"
-        found = f"the outputs of {len(foreign)} pairs without it, {foreign[0].pair} first"
+        found = (
+            f"the outputs of {counted(len(foreign), 'pair')} without it, {foreign[0].pair} first"
+        )
         raise ParseError(output, None, expected, found)
     return jobs
 

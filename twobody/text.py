@@ -29,6 +29,11 @@ def quote(text: str) -> str:
     return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
+def counted(n: int, noun: str) -> str:
+    """Write a number of things: 1 pair, 2 pairs."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 def is_text(array: NDArray[np.str_]) -> bool:
     """Tell whether every character of an array of strings is one that Unicode has for text."""
     codes = np.ascontiguousarray(array).reshape(-1).view(np.uint32)

@@ -21,6 +21,7 @@ from twobody.laws import IMAGE_LAWS, LAWS, SUSPICIONS, Finding, channel_amplitud
 from twobody.overview import read_provenance
 from twobody.pairs import METADATA_NAMES
 from twobody.tables import WIDTH
+from twobody.text import counted
 
 BASIS_TOLERANCE = 1e-6  # of values up to 2: machines differ in the last bits of exp and cos
 _WARNINGS_SHOWN = 5
@@ -93,7 +94,7 @@ def format_checks(checks: Sequence[Check]) -> Iterator[str]:
     """Yield what was found, for people: every violation, and the first of each warning."""
     for law, meaning, warning, findings in checks:
         status = "ok" if not findings else "warning" if warning else "BROKEN"
-        count = f" ({len(findings)})" if findings else ""
+        count = f" Not so {counted(len(findings), 'time')}." if findings else ""
         summary = f"{status:8} {law}: {meaning}{count}"
         yield from textwrap.wrap(summary, WIDTH, subsequent_indent=" " * 9)
         shown = findings[:_WARNINGS_SHOWN] if warning else findings
@@ -102,7 +103,8 @@ def format_checks(checks: Sequence[Check]) -> Iterator[str]:
             yield f"           and {len(findings) - len(shown)} more (--json lists all)"
     violations = sum(len(check.findings) for check in checks if not check.warning)
     warnings = sum(len(check.findings) for check in checks if check.warning)
-    yield f"{len(checks)} checks: {violations} violations, {warnings} warnings"
+    found = f"{counted(violations, 'violation')}, {counted(warnings, 'warning')}"
+    yield f"{counted(len(checks), 'check')}: {found}"
 
 
 def layout(archive: Archive) -> Iterator[Finding]:
