@@ -26,7 +26,7 @@ from twobody.text import counted
 
 SOURCE = Path(__file__).resolve().parent
 
-_MOST_JOBS = 4  # a fifth thread takes memory and saves no time: hashing goes on in one
+_MOST_JOBS = 4  # more take memory and save no time: what they make is hashed in one thread
 
 
 class Digests(NamedTuple):
@@ -45,7 +45,7 @@ class Digests(NamedTuple):
 @click.option(
     "--jobs",
     type=click.IntRange(1),
-    help="Threads that render and compress.  [default: cores but one, at most 4]",
+    help="Threads that render and compress.  [default: as many as cores, at most 4]",
 )
 @click.option(
     "--per-pair-files",
@@ -97,7 +97,7 @@ def main(
 
 def default_jobs() -> int:
     """Return how many threads render and compress; one more hashes and writes what they make."""
-    return min(max(n_cores() - 1, 1), _MOST_JOBS)
+    return min(n_cores(), _MOST_JOBS)
 
 
 def check_targets(
