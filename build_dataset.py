@@ -18,7 +18,7 @@ from twobody.archive import ARCHIVE, FORMAT_VERSION
 from twobody.archive_writer import Dataset, pair_files, write_archive
 from twobody.cores import n_cores
 from twobody.errors import NO_PAIR, PairProblem
-from twobody.files import publish, sha256, staging
+from twobody.files import flush, publish, sha256, staging
 from twobody.labels import LABELS, NUMERIC_LABELS
 from twobody.progress import progress_bar
 from twobody.sources import Sources, read_sources
@@ -164,6 +164,7 @@ def write(
             content = write_archive(file, dataset, store=store, jobs=jobs, progress=progress)
         with ThreadPoolExecutor() as threads:
             file_digest = threads.submit(sha256, staged / ARCHIVE)
+            threads.submit(flush, staged / ARCHIVE)  # so that publishing hardly waits for the disk
             write_analysis(staged, dataset)
         if problems:
             write_skipped(staged / SKIPPED_CSV, problems)

@@ -65,7 +65,7 @@ def publish(moves: list[tuple[Path, Path]], folder: Path) -> None:
     for staged, _ in moves:
         staged.chmod(mode)
     with ThreadPoolExecutor() as threads:  # the disk takes many files at a time
-        list(threads.map(_flush, [staged for staged, _ in moves]))
+        list(threads.map(flush, [staged for staged, _ in moves]))
     with _locked(folder):
         before = [
             _kept(target, staged.with_name(f"{i}.before"))
@@ -82,7 +82,8 @@ def publish(moves: list[tuple[Path, Path]], folder: Path) -> None:
             raise
 
 
-def _flush(staged: Path) -> None:
+def flush(staged: Path) -> None:
+    """Wait until a file is on the disk."""
     with staged.open("r+b") as file:  # Windows flushes writable files only
         os.fsync(file.fileno())
 
@@ -112,7 +113,7 @@ def publish_folder(staged: Path, target: Path) -> None:
     """
     for path in staged.rglob("*"):
         if path.is_file():
-            _flush(path)
+            flush(path)
     with _locked(target.parent), ExitStack() as undo:
         if target.exists():
             undo.callback(target.rename(staged.with_suffix(".before")).rename, target)
