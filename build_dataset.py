@@ -166,6 +166,7 @@ def write(
             file_digest = threads.submit(sha256, staged / ARCHIVE)
             threads.submit(flush, staged / ARCHIVE)  # so that publishing hardly waits for the disk
             write_analysis(staged, dataset)
+        digests = Digests(content, file_digest.result())
         if problems:
             write_skipped(staged / SKIPPED_CSV, problems)
         analysis.mkdir(exist_ok=True)
@@ -174,7 +175,7 @@ def write(
         publish([*moves, (staged / ARCHIVE, archive)], folder)
         if not problems:
             (analysis / SKIPPED_CSV).unlink(missing_ok=True)
-    return Digests(content, file_digest.result())
+    return digests
 
 
 def summarise(
