@@ -14,7 +14,7 @@ import numpy as np
 
 from twobody import ParseError, __version__, images
 from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
-from twobody.archive import ARCHIVE, FORMAT_VERSION
+from twobody.archive import ARCHIVE, FORMAT_VERSION, Archive
 from twobody.archive_writer import Dataset, pair_files, write_archive
 from twobody.cores import n_cores
 from twobody.errors import NO_PAIR, PairProblem
@@ -166,6 +166,7 @@ def write(
             file_digest = threads.submit(sha256, staged / ARCHIVE)
             threads.submit(flush, staged / ARCHIVE)  # so that publishing hardly waits for the disk
             write_analysis(staged, dataset)
+            Archive(staged / ARCHIVE).close()  # nothing is published that our readers refuse
         digests = Digests(content, file_digest.result())
         if problems:
             write_skipped(staged / SKIPPED_CSV, problems)

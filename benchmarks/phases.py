@@ -2,7 +2,8 @@
 
     python -m benchmarks.phases RAW_DATA REPETITIONS
 
-prints JSON: phase, builder, seconds of each repetition.
+prints JSON: phase, builder, seconds of each repetition. Images are rendered as in the build, in as
+many threads, and in one thread for comparison.
 """
 
 from __future__ import annotations

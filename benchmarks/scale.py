@@ -3,8 +3,8 @@
     python -m benchmarks.scale RAW_DATA FOLDER FACTOR
 
 The names of the pairs come FACTOR times: each time the files are opened, read, hashed, parsed and
-checked anew, and every sample is rendered, compressed, written, read back and described in
-``analysis/`` by the code of the build. Only the label files are read once, and their rows repeated:
+checked anew, and every sample is rendered, compressed, written and described in ``analysis/`` by
+the code of the build. Only the label files are read once, and their rows repeated:
 no two rows may have one name.
 """
 

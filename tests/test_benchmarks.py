@@ -60,6 +60,7 @@ def test_the_benchmark_of_the_build_measures_every_builder_phase_and_scale(
         ("parsing", "twobody"),
         ("rendering", "plain"),
         ("rendering", "twobody"),
+        ("rendering", "twobody, 1 thread"),
         ("scale", "1 x the pairs"),
         ("scale", "3 x the pairs"),
     }

@@ -521,7 +521,9 @@ def no_space(*_: object, **__: object) -> Iterator[None]:
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("function", ["write_archive", "write_analysis", "publish"])
+@pytest.mark.parametrize(
+    "function", ["write_archive", "write_analysis", "sha256", "Archive", "publish"]
+)
 def test_a_write_that_fails_leaves_the_earlier_output(
     small_raw_data, output, monkeypatch, function
 ):
@@ -534,6 +536,22 @@ def test_a_write_that_fails_leaves_the_earlier_output(
     assert tree(output) == before
     assert tree(pairs) == {}
     assert [path for path in output.iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_archive_that_its_reader_refuses_is_not_published(small_raw_data, output, monkeypatch):
+    before = tree(output)
+    monkeypatch.setattr("twobody.archive._ALWAYS_ALLOWED", 0)
+    monkeypatch.setattr("twobody.archive._MAX_EXPANSION", 1)
+    result = build(small_raw_data, output)
+    assert result.exit_code == 1
+    assert "bytes when unpacked, found " in result.stderr
+    assert tree(output) == before
+
+
+@pytest.mark.parametrize(("cores", "jobs"), [(1, 1), (2, 2), (4, 4), (64, 4)])
+def test_there_are_as_many_threads_as_cores_but_no_more_than_help(cores, jobs, monkeypatch):
+    monkeypatch.setattr(build_dataset, "n_cores", lambda: cores)
+    assert build_dataset.default_jobs() == jobs
 
 
 @pytest.mark.parametrize("n", range(4))
@@ -564,7 +582,7 @@ def test_an_archive_whose_data_do_not_inflate_again_is_not_published(
     monkeypatch.setattr("twobody.deflate.library", library)
     result = build(small_raw_data, output)
     assert result.exit_code == 1
-    assert "does not inflate to what it deflated" in result.stderr
+    assert "expected data that inflate to what they were made of" in result.stderr
     assert tree(output) == before
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import RAW_DATA, SMALL
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from twobody import label_files, pairs
@@ -40,10 +40,10 @@ def read_both_ways(files: pairs._Files, *, allow_unconverged: bool) -> bool:
     """Check that both ways agree; return whether the pair is without fault."""
     pair, errors = pairs._parse_pair(files, allow_unconverged=allow_unconverged)
     parts, problems = pairs._parse_batch([files], allow_unconverged=allow_unconverged)
+    assert [str(problem.error) for problem in problems] == [str(error) for error in errors]
     table = PairTable.empty(0 if pair is None else 1)
     for index, part in parts:
         table.put(index, part)
-    assert [str(problem.error) for problem in problems] == [str(error) for error in errors]
     assert_same_bits(table, tabulate([] if pair is None else [pair]))
     return pair is not None
 
@@ -140,6 +140,11 @@ def test_mutated_files_are_read_or_refused_both_ways_alike(files, allow_unconver
             False,
         ),
         (DETAILED_OUT, b"Total energy:  ", b"Total energy: 1", False),
+        (DETAILED_OUT, b"    1   -0.67907629E+00", b"    0   -0.67907629E+00", False),
+        (DETAILED_OUT, b"    1   -0.67907629E+00", b"   -1   -0.67907629E+00", False),
+        (DETAILED_OUT, b"-0.67907629E+00", b"-0.67917629E+00", False),
+        (DETAILED_OUT, b"-0.67907629E+00", b"-0.67907629E-01", False),
+        (DETAILED_OUT, b" 0.22204460E-15", b"-0.22204460E-15", False),
         (GEO_END_XYZ, b"    H", b"    D", False),
         (GEO_END_XYZ, b"    2\n", b"    3\n", False),
         (GEO_END_XYZ, b"Geometry Step:", b"another comment", True),
@@ -155,6 +160,19 @@ def test_another_layout_is_left_to_the_tolerant_readers(file, old, new, legal):
     comment = old.startswith(b"Geometry Step")
     assert fits(files) == comment  # a comment says nothing, so it may say anything
     assert read_both_ways(files, allow_unconverged=False) == legal
+
+
+@given(st.integers(-99_999_999, 99_999_999), st.integers(-99, 99))
+@example(22204460, -15)
+@example(12345678, 31)
+def test_exponents_count_and_the_usual_ones_to_the_last_bit(digits, exponent):
+    number = f"{'-' if digits < 0 else ''}0.{abs(digits):08}E{exponent:+03}"
+    fits, columns = Layout("x{value:E18.8}").read([f"x{number:>18}".encode()])
+    value = columns["value"][0, 0]
+    assert fits.all()
+    assert value == pytest.approx(float(number), rel=1e-15, abs=0)
+    if -14 <= exponent <= 30:
+        assert value == float(number)
 
 
 @given(st.integers(-(10**15) + 1, 10**15 - 1), st.sampled_from([4, 8, 10]), st.booleans())

@@ -46,38 +46,58 @@ def test_a_stream_that_is_cut_off_is_not_taken_for_whole(content, packs, unpacks
         unpacked(stream[:cut], unpacks)
 
 
-@pytest.mark.parametrize("damaged", [b"", b"content.", b"Content"], ids=["less", "more", "else"])
-def test_a_compressor_that_changes_what_it_packs_is_found_out(damaged, monkeypatch):
-    class Packer:
-        def __init__(self, *options: int) -> None:
-            self._packer = zlib.compressobj(*options)
+class _Compressor:
+    """One that is wrong in some way."""
 
-        def compress(self, _: bytes) -> bytes:
-            return self._packer.compress(damaged)
+    def __init__(self, *options: int) -> None:
+        self._packer = zlib.compressobj(*options)
 
-        def flush(self, mode: int) -> bytes:
-            return self._packer.flush(mode)
+    def compress(self, chunk: bytes) -> bytes:
+        return self._packer.compress(chunk)
 
-    assert_refused(Packer, monkeypatch)
+    def flush(self, mode: int) -> bytes:
+        return self._packer.flush(mode)
 
 
-def test_a_compressor_that_makes_no_stream_is_found_out(monkeypatch):
-    class Packer:
-        def __init__(self, *_: int) -> None: ...
-
-        def compress(self, _: bytes) -> bytes:
-            return b""
-
-        def flush(self, _: int) -> bytes:
-            return b"\xff\xff"
-
-    assert_refused(Packer, monkeypatch)
+class _Less(_Compressor):
+    def compress(self, chunk: bytes) -> bytes:
+        return super().compress(chunk[:-1])
 
 
-def assert_refused(packer: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    library = SimpleNamespace(**{**vars(zlib), "compressobj": packer})
+class _More(_Compressor):
+    def compress(self, chunk: bytes) -> bytes:
+        return super().compress(chunk + b".")
+
+
+class _Other(_Compressor):
+    def compress(self, chunk: bytes) -> bytes:
+        return super().compress(chunk.upper())
+
+
+class _NoStream(_Compressor):
+    def flush(self, _: int) -> bytes:
+        return b"\xff\xff"
+
+
+class _Ends(_Compressor):
+    """Ends the stream, so that what follows would be lost."""
+
+    def flush(self, _: int) -> bytes:
+        return super().flush(zlib.Z_FINISH)
+
+
+class _Open(_Compressor):
+    """Ends within a byte."""
+
+    def flush(self, _: int) -> bytes:
+        return super().flush(zlib.Z_PARTIAL_FLUSH)
+
+
+@pytest.mark.parametrize("compressor", [_Less, _More, _Other, _NoStream, _Ends, _Open])
+def test_a_compressor_that_does_not_keep_the_data_is_found_out(compressor, monkeypatch):
+    library = SimpleNamespace(**{**vars(zlib), "compressobj": compressor})
     monkeypatch.setattr(deflate, "library", library)
-    with pytest.raises(OSError, match="does not inflate to what it deflated"):
+    with pytest.raises(OSError, match="expected data that inflate to what they were made of"):
         deflate.deflate(b"content")
 
 

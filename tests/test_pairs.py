@@ -56,7 +56,9 @@ def test_a_pair_is_its_geometry_and_its_detailed_output():
 
 
 def test_the_columns_are_what_the_files_say():
-    table, problems = read_pairs(RAW_DATA, ["H_He", "H_Li"], InputDigest())
+    done: list[int] = []
+    table, problems = read_pairs(RAW_DATA, ["H_He", "H_Li"], InputDigest(), progress=done.append)
+    assert sum(done) == 2
     assert problems == []
     assert table.names.tolist() == ["H_He", "H_Li"]
     assert table.elements.tolist() == [["H", "He"], ["H", "Li"]]

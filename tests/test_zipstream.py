@@ -132,15 +132,24 @@ def test_every_part_is_seen_once_in_order_but_not_the_head(store):
         assert archive.read("a.npy") == b"".join([b"head", *chunks])
 
 
-def test_an_error_in_the_data_ends_the_stream_without_a_directory():
+def fail() -> bytes:
+    raise OSError(5, "Input/output error")
+
+
+def parts_that_end_early() -> Iterator[Part]:
+    yield lambda: b"data"
+    fail()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [pytest.param(lambda: [lambda: b"data", fail], id="in a thread"), parts_that_end_early],
+)
+def test_an_error_in_the_data_ends_the_stream_without_a_directory(wrong):
     file = io.BytesIO()
-
-    def fail() -> bytes:
-        raise OSError(5, "Input/output error")
-
     with (
         pytest.raises(OSError, match="Input/output error"),
         ZipStream(file, jobs=2, store=False) as stream,
     ):
-        stream.add("a.npy", b"", [lambda: b"data", fail])
+        stream.add("a.npy", b"", wrong())
     assert not zipfile.is_zipfile(io.BytesIO(file.getvalue()))

@@ -69,7 +69,7 @@ def write_archive(
     jobs : int
         Threads that render and compress.
     progress : function
-        Called with the number of pairs whose images have been made since the last call.
+        Called with the number of pairs whose images were given to the threads since the last call.
     """
     digest = ContentDigest()
     with ZipStream(file, jobs=jobs, store=store) as stream:

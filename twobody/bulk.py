@@ -16,7 +16,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.dftbplus import POPULATION_TOLERANCE, agrees_with_debye, agrees_with_ev
+from twobody.dftbplus import (
+    POPULATION_TOLERANCE,
+    agrees_with_debye,
+    agrees_with_ev,
+    agrees_with_total,
+)
 from twobody.dftbplus.fixed_width import Layout
 from twobody.images import OrbitalTable
 
@@ -151,6 +156,7 @@ def _detailed_layout(step_digits: int, keys: bytes) -> _DetailedLayout | None:
 
 _ORBITALS = (("s",), ("p_y", "p_z", "p_x"), ("d_xy", "d_yz", "d_z2", "d_xz", "d_x2-y2"))  # by l, m
 _FERMI_LEVEL, _TOTAL_ENERGY = "Fermi level", "Total energy"
+_TOTAL_ELECTRONIC = "Total Electronic energy"
 _LEVEL_ENERGIES = (
     _FERMI_LEVEL,
     "Band energy",
@@ -161,7 +167,7 @@ _LEVEL_ENERGIES = (
 _STEP_ENERGIES = (
     "Energy H0",
     "Energy SCC",
-    "Total Electronic energy",
+    _TOTAL_ELECTRONIC,
     "Repulsive energy",
     _TOTAL_ENERGY,
     "Extrapolated to 0",
@@ -184,7 +190,7 @@ def _detailed_template(step_digits: int, shells: Sequence[tuple[int, int, int]])
         "",
         ruler,
         " iSCC Total electronic   Diff electronic      SCC error    ",
-        "{:I5}{:E18.8}{:E18.8}{:E18.8}",
+        "{scc_iteration:I5}{scc_total_electronic:E18.8}{:E18.8}{scc_error:E18.8}",
         ruler,
         "",
         "Coordinates of moved atoms (au):",
@@ -280,5 +286,11 @@ def _consistent(
     add_up = (np.abs(np.hstack(differences)) <= _TOLERANCE).all(axis=1)
     in_ev = agrees_with_ev(detailed["hartree"], detailed["ev"]).all(axis=1)
     in_debye = agrees_with_debye(detailed["dipole"], detailed["debye"]).all(axis=1)
-    result: NDArray[np.bool_] = add_up & in_ev & in_debye
+    total_electronic = detailed["hartree"][:, [_ENERGIES.index(_TOTAL_ELECTRONIC)]]
+    scc = (
+        (detailed["scc_iteration"] >= 1)
+        & (detailed["scc_error"] >= 0)
+        & agrees_with_total(detailed["scc_total_electronic"], total_electronic)
+    )
+    result: NDArray[np.bool_] = add_up & in_ev & in_debye & scc[:, 0]
     return result

@@ -17,7 +17,7 @@ try:
 except ImportError:  # Windows: there an open file cannot be removed, which serves as the lock
     fcntl = None  # type: ignore[assignment]
 
-_HASHED = 1 << 23  # bytes at a time: much, so that it runs well beside another thread
+_HASHED = 1 << 22  # bytes at a time: so many that it runs well beside another thread
 
 # What network file systems answer that lock nothing, or no folders.
 _NO_LOCKS = {errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}

@@ -95,7 +95,7 @@ class PairTable:
     @classmethod
     def empty(cls, n: int) -> PairTable:
         """Make room for `n` pairs; memory is taken as they are put in."""
-        return cls(
+        return cls(  # symbols have two letters at most: `is_pair_name` has seen to it
             names=np.zeros(n, "U5"),
             elements=np.zeros((n, 2), "U2"),
             positions=np.zeros((n, 2, 3)),
@@ -173,6 +173,8 @@ def read_pairs(
 ) -> tuple[PairTable, list[PairProblem]]:
     """Read the pairs `names`; what is read goes into `digest`.
 
+    `progress` is called with the number of pairs read since the last call.
+
     Returns
     -------
     PairTable
@@ -184,8 +186,10 @@ def read_pairs(
     read = np.zeros(len(names), np.bool_)
     problems: list[PairProblem] = []
     for start in range(0, len(names), _BATCH):
-        folders = [f"{raw_data}{os.sep}{name}" for name in names[start : start + _BATCH]]
-        batch = [_read_files(folder, digest) for folder in folders]
+        batch = [
+            _read_files(os.path.join(raw_data, name), digest)  # noqa: PTH118 - far faster
+            for name in names[start : start + _BATCH]
+        ]
         parts, errors = _parse_batch(batch, allow_unconverged=allow_unconverged)
         for index, pairs in parts:
             table.put(start + index, pairs)
@@ -219,7 +223,7 @@ class _Files(NamedTuple):
 
 
 def _read_files(folder: str, digest: InputDigest) -> _Files:
-    name = os.path.basename(folder)  # noqa: PTH119 - far faster than a Path
+    name = os.path.basename(folder)  # noqa: PTH119 - see read_pairs
     contents, errors = {}, []
     for file in (DETAILED_OUT, GEO_END_XYZ):
         try:

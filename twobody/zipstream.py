@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 from typing import IO, Self
 
 from twobody.deflate import LAST_BLOCK, Chunk, crc32, deflate
@@ -98,17 +97,19 @@ class ZipStream:
             Write this member's data as they are.
         seen : function
             Called with the data of each part, in their order.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written, or the compressor failed; see `twobody.deflate`.
         """
         entry = _Entry(name.encode(), self._file.tell(), self._store or store)
         self._file.write(self._local_header(entry))
         start = self._file.tell()
-        made = self._made(chain([lambda: head], parts), store=entry.store)
-        for i, (data, packed) in enumerate(made):
-            entry.crc = crc32(data, entry.crc)
-            entry.size += len(data)
-            self._file.write(packed)
-            if i > 0:
-                seen(data)
+        self._write(entry, *_make(lambda: head, store=entry.store))
+        for data, packed in self._made(parts, store=entry.store):
+            self._write(entry, data, packed)
+            seen(data)
         if not entry.store:
             self._file.write(LAST_BLOCK)
         end = self._file.tell()
@@ -117,6 +118,11 @@ class ZipStream:
         self._file.write(self._local_header(entry))
         self._file.seek(end)
         self._entries.append(entry)
+
+    def _write(self, entry: _Entry, data: Chunk, packed: Chunk) -> None:
+        entry.crc = crc32(data, entry.crc)
+        entry.size += len(data)
+        self._file.write(packed)
 
     def _made(self, parts: Iterable[Part], *, store: bool) -> Iterator[tuple[Chunk, Chunk]]:
         """Yield the data of each part and what is written for them; few are in memory at a time."""

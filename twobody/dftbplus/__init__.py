@@ -18,6 +18,7 @@ from twobody.dftbplus.detailed_out import (
     Orbitals,
     agrees_with_debye,
     agrees_with_ev,
+    agrees_with_total,
     parse_detailed_out,
     read_detailed_out,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Orbitals",
     "agrees_with_debye",
     "agrees_with_ev",
+    "agrees_with_total",
     "parse_band_out",
     "parse_detailed_out",
     "parse_geo_end_xyz",

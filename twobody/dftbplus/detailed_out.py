@@ -358,6 +358,15 @@ def agrees_with_debye(au: _Float, debye: _Float) -> NDArray[np.bool_]:
     return np.isclose(debye, au * _PRINTED_AU_TO_DEBYE, rtol=1e-4, atol=1e-6)
 
 
+def agrees_with_total(scc: float | _Float, total: float | _Float) -> NDArray[np.bool_]:
+    """Tell where the total electronic energy of the SCC row is that of the step [H].
+
+    The latter has more digits.
+    """
+    agrees: NDArray[np.bool_] = np.abs(np.subtract(scc, total)) <= 1e-9 + 1e-7 * np.abs(total)
+    return agrees
+
+
 def _energies(step: Step, name: str, count: int) -> list[float]:
     """Read ``NAME: value H value eV``; the second value must be the first one in eV."""
     values = []
@@ -435,9 +444,8 @@ def _scc_row(step: Step, *, with_scc: bool) -> _SccRow | None:
     row = _SccRow(parse_integer(tokens[0], step.path, i + 1, "the SCC iteration"), *values)
     if row.iteration < 1 or row.error < 0.0:
         raise step.error(i, "an SCC iteration counted from 1 and an SCC error that is not negative")
-    # The same energy stands below with more digits.
     for total in _energies(step, "Total Electronic energy", 1):
-        if abs(row.total_electronic - total) > 1e-9 + 1e-7 * abs(total):
+        if not agrees_with_total(row.total_electronic, total):
             raise step.error(i, f"the total electronic energy of the step, {total:.10f} H")
     return row
 

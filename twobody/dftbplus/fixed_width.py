@@ -20,6 +20,7 @@ _KIND = np.full(256, _OTHER, np.uint8)
 _KIND[ord(" ")], _KIND[ord("-")], _KIND[ord("0") : ord("9") + 1] = _BLANK, _MINUS, _DIGIT
 
 _EXACT = 2.0**53  # whole numbers below this are exact in float64
+_TEN_TO = np.array([float(f"1e{k}") for k in range(128)])  # exact up to 1e22
 
 
 class Layout:
@@ -28,19 +29,24 @@ class Layout:
     Parameters
     ----------
     template : str
-        With fields ``{name:F16.8}`` (a name may come many times; without one the value is checked
-        but not wanted), ``{:E18.8}`` (an exponent of two digits), ``{:I5}`` and ``{:I2.2}`` (as
-        many digits as the field is wide). The first byte of other fields must be blank, so that
-        each number stands apart from what is before it.
+        With at least one field: ``{name:F16.8}`` (a name may come many times; without one the
+        value is checked but not wanted), ``{:E18.8}`` (an exponent of two digits), ``{:I5}``, or
+        ``{:I2.2}`` (as many digits as the field is wide, never wanted). The first byte of other
+        fields must be blank, so that each number stands apart from what is before it.
     """
 
     def __init__(self, template: str) -> None:
         self._lowest, self._highest = bytearray(), bytearray()
         self._signs: list[int] = []  # columns of the signs of exponents
-        names, places, decimals = [], [], []
+        self._exponential: list[int] = []  # which fields these belong to
+        names: list[str] = []
+        places: list[list[int]] = []
+        decimals: list[int] = []
         position = 0
         for field in _FIELD.finditer(template):
             self._literal(template[position : field.start()])
+            if field[2] == "E":
+                self._exponential.append(len(names))
             if columns := self._field(field[2], int(field[3]), int(field[4] or 0)):
                 names.append(field[1])
                 places.append(columns)
@@ -54,7 +60,7 @@ class Layout:
         longest = max(map(len, places))
         self._places = np.array([[p[0]] * (longest - len(p)) + p for p in places])
         self._powers = np.array([float(10**k) for k in reversed(range(longest))])
-        self._scale = np.array([float(10**k) for k in decimals])
+        self._decimals = np.array(decimals)
 
     @property
     def size(self) -> int:
@@ -96,7 +102,8 @@ class Layout:
         bool [n]
             Which texts fit; what the columns hold of the others means nothing.
         dict of str to float64 [n, k]
-            The values of the k fields of each name, bit for bit those of ``float()``.
+            The values of the k fields of each name, bit for bit those of ``float()``; with an
+            exponent beyond 1e-14 or 1e30 maybe another in the last place.
         """
         # A text of another size cannot fit, and neither do the null bytes in its place.
         joined = b"".join(text if len(text) == self.size else bytes(self.size) for text in texts)
@@ -115,5 +122,19 @@ class Layout:
         whole = np.where(kinds == _DIGIT, numbers - ord("0"), 0) @ self._powers
         fits &= (whole < _EXACT).all(axis=1)
         negative = (kinds == _MINUS).any(axis=2)
-        values = np.where(negative, -whole, whole) / self._scale
+        whole = np.where(negative, -whole, whole)
+        values = whole / _TEN_TO[self._decimals]
+        power = self._exponents(characters) - self._decimals[self._exponential]
+        mantissa = whole[:, self._exponential]
+        values[:, self._exponential] = np.where(
+            power < 0, mantissa / _TEN_TO[np.abs(power)], mantissa * _TEN_TO[np.abs(power)]
+        )
         return fits, {name: values[:, index] for name, index in self._index.items()}
+
+    def _exponents(self, characters: NDArray[np.uint8]) -> NDArray[np.intp]:
+        """Return the exponents [n, k] of the k fields that have one."""
+        signs = np.array(self._signs, np.intp)
+        tens, ones = (characters[:, signs + i].astype(np.intp) - ord("0") for i in (1, 2))
+        digits = np.clip(10 * tens + ones, 0, 99)  # bytes that do not fit mean nothing
+        exponents: NDArray[np.intp] = np.where(characters[:, signs] == ord("-"), -digits, digits)
+        return exponents
