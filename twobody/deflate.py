@@ -26,7 +26,7 @@ _MOST_MEMORY = 9  # some percent faster with zlib than its default
 LAST_BLOCK = b"\x03\x00"
 """An empty block that says that it is the last of its stream."""
 _END = b"!"
-_STORED_END = b"\x01\x01\x00\xfe\xff" + _END  # the same, with the end in it as it is
+_STORED_END = b"\x01\x01\x00\xfe\xff" + _END  # a last block that holds it, not deflated
 
 _READ, _UNPACKED = 1 << 16, 1 << 18  # bytes at a time: what is in work stays in the cache
 

@@ -31,7 +31,8 @@ class InputDigest:
 
     def add(self, name: str, data: bytes) -> None:
         """Take in a file; `name` is its path below the raw data, with slashes."""
-        self._hash.update(b"%b\0%d\0%b" % (name.encode(), len(data), data))
+        self._hash.update(f"{name}\0{len(data)}\0".encode())
+        self._hash.update(data)
 
     def hexdigest(self) -> str:
         """Return the digest of all files so far."""

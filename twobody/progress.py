@@ -11,7 +11,7 @@ from contextlib import contextmanager
 def progress_bar(total: int, what: str) -> Iterator[Callable[[int], object]]:
     """Show how many of `total` pairs are done; yield the function that counts some more."""
     if getattr(sys.stderr, "isatty", bool)():  # a closed standard error is None
-        from tqdm import tqdm  # noqa: PLC0415 - its import takes longer than reading all labels
+        from tqdm import tqdm  # noqa: PLC0415 - it takes a twentieth of a build
 
         with tqdm(total=total, desc=what, unit="pair") as bar:
             yield bar.update
