@@ -58,13 +58,14 @@ def collect(raw_data: Path, skip_invalid: bool) -> None:
         for problem in problems:
             click.echo(problem.error, err=True)
         if problems and not (skip_invalid and pairs):
-            raise click.ClickException(f"{len(problems)} problems; nothing was written")
+            raise click.ClickException(f"{counted(len(problems), 'problem')}; nothing was written")
         write_label_files(raw_data, pairs)
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
     left_out = len({problem.pair_name for problem in problems})
     skipped = f", {left_out} left out" if left_out else ""
-    click.echo(f"{raw_data / LABELS_FILE}, {raw_data / BONDS_FILE}: {len(pairs)} pairs{skipped}")
+    kept = counted(len(pairs), "pair")
+    click.echo(f"{raw_data / LABELS_FILE}, {raw_data / BONDS_FILE}: {kept}{skipped}")
 
 
 def split_elements(

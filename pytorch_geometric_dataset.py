@@ -116,7 +116,7 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
         n = len(positions)
         features = np.empty((n, 14))
         for start in range(0, n, _RENDERED):
-            chunk = images[slice(start, start + _RENDERED)]
+            chunk = images[start : start + _RENDERED]
             features[start : start + _RENDERED, :10] = chunk.mean(axis=(2, 3), dtype=np.float64)
         vectors = positions[:, 1].astype(np.float64) - positions[:, 0]
         features[:, 10] = np.sqrt((vectors**2).sum(axis=1))

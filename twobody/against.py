@@ -45,14 +45,13 @@ def check_against(columns: Columns, raw_data: Path) -> list[Check]:
 def as_columns(raw_data: Path, sources: Sources) -> Columns:
     """Return what an archive of the pairs without problems would be read as."""
     pairs, labels = sources.good()
-    geometries = np.concatenate([pairs.positions, pairs.populations[..., None]], axis=2)
     numbers = [[ATOMIC_NUMBERS[symbol] for symbol in row] for row in pairs.elements.tolist()]
     return Columns(
         path=raw_data,
         pair_names=pairs.names,
         elements=pairs.elements,
         atomic_numbers=np.array(numbers, np.int64).reshape(-1, 2),
-        geometries=geometries.astype(np.float32),
+        geometries=pairs.geometries,
         label_names=np.array([label.name for label in NUMERIC_LABELS]),
         label_units=np.array([label.unit for label in NUMERIC_LABELS]),
         label_values=labels.values,

@@ -116,7 +116,7 @@ def geometry_columns(dataset: Dataset) -> Columns:
 
 def label_frame(dataset: Dataset) -> pd.DataFrame:
     """Return `label_columns` as a table."""
-    import pandas as pd  # noqa: PLC0415 - half of the start-up time of the whole build
+    import pandas as pd  # noqa: PLC0415 - builds do without, and it takes longer than their start
 
     return pd.DataFrame(label_columns(dataset))
 

@@ -97,7 +97,7 @@ def _members(dataset: Dataset, progress: Callable[[int], object]) -> Iterator[tu
     n = len(pairs.names)
     basis = images.basis_images()
     arrays: dict[str, NDArray[Any]] = {
-        "geometries": _geometries(pairs),
+        "geometries": pairs.geometries,
         "elements": pairs.elements,
         "pair_names": pairs.names,
         "label_names": np.array([label.name for label in NUMERIC_LABELS]),
@@ -141,10 +141,6 @@ def _piece(data: memoryview, start: int) -> memoryview:
 
 def _bytes(array: NDArray[Any]) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-
-
-def _geometries(pairs: PairTable) -> NDArray[np.float32]:
-    return np.concatenate([pairs.positions, pairs.populations[..., None]], axis=2).astype("<f4")
 
 
 def _rendered(
@@ -239,7 +235,7 @@ def _is_pair_file(name: str) -> bool:
 
 def _pair_members(dataset: Dataset) -> Iterator[dict[str, _Array]]:
     pairs, basis = dataset.pairs, images.basis_images()
-    geometries = _geometries(pairs)
+    geometries = pairs.geometries
     dicts = zip(label_dicts(dataset), metadata_dicts(pairs), strict=True)
     for i, (labels, metadata) in enumerate(dicts):
         yield {

@@ -110,6 +110,11 @@ class PairTable:
             getattr(self, field.name)[places] = getattr(pairs, field.name)
 
     @property
+    def geometries(self) -> NDArray[np.float32]:
+        """x, y, z [Å] and population [e] of each atom as archives hold them, [N, 2, 4]."""
+        return np.concatenate([self.positions, self.populations[..., None]], axis=2).astype("<f4")
+
+    @property
     def bond_lengths(self) -> NDArray[np.float64]:
         """Distances of the atoms [Å], [N]."""
         column: NDArray[np.float64] = self.metadata[:, METADATA_NAMES.index("bond_length")]
