@@ -123,7 +123,7 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
         return [self._transformed(*sample) for sample in zip(images, targets, strict=True)]
 
     def _batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        index = np.asarray(indices, np.int64)
+        index = np.array([*map(operator.index, indices)], np.int64)  # none is rounded
         return torch.from_numpy(self._images[self._kept[index]]), self.targets[index]
 
     def _transformed(self, image: Any, target: Any) -> tuple[Any, Any]:

@@ -204,6 +204,13 @@ def test_an_index_beyond_the_end_is_refused(dataset):
         dataset["Ag_Ag"]
 
 
+def test_an_index_that_is_not_whole_is_refused_one_by_one_and_in_batches(dataset):
+    with pytest.raises(TypeError):
+        dataset[1.5]
+    with pytest.raises(TypeError):
+        dataset.__getitems__([0, 1.5])
+
+
 def test_an_index_may_be_any_integer(dataset):
     for index in (3, np.int64(3), torch.tensor(3), 3 - len(dataset)):
         assert torch.equal(dataset[index][0], dataset[3][0])
