@@ -40,7 +40,7 @@ PUBLISHED: dict[str, tuple[float, float, float, float]] = {  # label: mean, std,
 PUBLISHED_METAL_LIKE = 0.74  # share of the pairs
 PUBLISHED_COVERAGE = {"e_g_ev": 2840, "softness_evinv": 987}
 
-Columns = dict[str, NDArray[Any]]
+CsvColumns = dict[str, NDArray[Any]]
 
 _ROWS = 1024  # of a CSV file that are turned into text at a time
 _SPECIAL = re.compile(r'[",\r\n]')
@@ -92,7 +92,7 @@ def write_skipped(path: Path, problems: Sequence[PairProblem]) -> None:
             writer.writerow([name, error.path, error.line or "", error.reason])
 
 
-def label_columns(dataset: Dataset) -> Columns:
+def label_columns(dataset: Dataset) -> CsvColumns:
     """Return pair_name and the 37 labels; missing numbers NaN, missing text empty."""
     numeric = dict(
         zip([label.name for label in NUMERIC_LABELS], dataset.label_values.T, strict=True)
@@ -102,10 +102,10 @@ def label_columns(dataset: Dataset) -> Columns:
     return {"pair_name": dataset.pairs.names} | ordered
 
 
-def geometry_columns(dataset: Dataset) -> Columns:
+def geometry_columns(dataset: Dataset) -> CsvColumns:
     """Return elements, positions [Å], populations [e] and bond length [Å]."""
     pairs = dataset.pairs
-    columns: Columns = {"pair_name": pairs.names}
+    columns: CsvColumns = {"pair_name": pairs.names}
     columns |= {f"element_{k + 1}": pairs.elements[:, k] for k in range(2)}
     for k in range(2):
         columns |= {f"{axis}{k + 1}": pairs.positions[:, k, i] for i, axis in enumerate("xyz")}
@@ -128,7 +128,7 @@ def geometry_frame(dataset: Dataset) -> pd.DataFrame:
     return pd.DataFrame(geometry_columns(dataset))
 
 
-def summary(labels: Columns) -> str:
+def summary(labels: CsvColumns) -> str:
     """Describe every label: coverage, statistics, distribution, and what is wrong with it."""
     lines = [
         f"{len(labels['pair_name'])} pairs, {len(LABELS)} labels",
@@ -151,7 +151,7 @@ def _present(values: NDArray[Any]) -> NDArray[Any]:
     return present if values.dtype == object else present + 0.0
 
 
-def _orientation(labels: Columns) -> Iterator[str]:
+def _orientation(labels: CsvColumns) -> Iterator[str]:
     yield f"{'':28}{'this build':>26}{'published':>26}"
     for name, published in PUBLISHED.items():
         here = _present(labels[name])

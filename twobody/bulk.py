@@ -41,7 +41,7 @@ class Texts(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
+class OutputTable:
     """What the files of n pairs say, before anything is made of it.
 
     Attributes
@@ -68,12 +68,12 @@ class Columns:
     total_energies: _Float
 
 
-def read_standard(pairs: Sequence[Texts]) -> list[tuple[NDArray[np.intp], Columns]]:
+def read_standard(pairs: Sequence[Texts]) -> list[tuple[NDArray[np.intp], OutputTable]]:
     """Read those of `pairs` that are of the usual layout and without fault.
 
     Returns
     -------
-    list of (int [n], Columns)
+    list of (int [n], OutputTable)
         Which of the pairs, and what they say. A pair that comes nowhere has to be read otherwise.
     """
     groups: dict[_DetailedLayout, list[tuple[int, bytes, bytes]]] = {}
@@ -242,7 +242,7 @@ def _detailed_template(step_digits: int, shells: Sequence[tuple[int, int, int]])
 
 def _read_group(
     group: _DetailedLayout, detailed_outs: Sequence[bytes], geometries: Sequence[bytes]
-) -> tuple[NDArray[np.bool_], Columns]:
+) -> tuple[NDArray[np.bool_], OutputTable]:
     """Read pairs of one layout; return which are without fault, and those."""
     fits, detailed = group.layout.read(detailed_outs)
     geometries_fit, geometry = _ATOM_ROWS.read(geometries)
@@ -251,7 +251,7 @@ def _read_group(
         {name: column[fits] for name, column in columns.items()} for columns in (detailed, geometry)
     )
     n, n_orbitals = detailed["orbitals"].shape
-    columns = Columns(
+    columns = OutputTable(
         positions=geometry["positions"].reshape(n, 2, 3),
         geometry_populations=geometry["populations"],
         populations=detailed["populations"],

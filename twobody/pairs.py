@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twobody import images
-from twobody.bulk import Columns, Texts, read_standard
+from twobody.bulk import OutputTable, Texts, read_standard
 from twobody.dftbplus import (
     POPULATION_TOLERANCE,
     DetailedOut,
@@ -353,7 +353,7 @@ def tabulate(pairs: Sequence[Pair]) -> PairTable:
         else pair.geometry.populations
         for pair in pairs
     ]
-    columns = Columns(
+    columns = OutputTable(
         positions=np.array([pair.geometry.positions for pair in pairs]).reshape(n, 2, 3),
         geometry_populations=np.array(geometry_populations).reshape(n, 2),
         populations=np.array([d.atom_populations for d in detailed]).reshape(n, 2),
@@ -368,7 +368,7 @@ def tabulate(pairs: Sequence[Pair]) -> PairTable:
 
 
 def _table(
-    names: Sequence[str], elements: Sequence[tuple[str, ...]], columns: Columns
+    names: Sequence[str], elements: Sequence[tuple[str, ...]], columns: OutputTable
 ) -> PairTable:
     n = len(names)
     metadata = np.empty((n, len(METADATA_NAMES)))
