@@ -164,6 +164,7 @@ def test_another_way_of_writing_the_same_gives_the_same_labels(small_raw_data, r
         pytest.param(lambda text: text.replace(b"\n", b"\r\n"), id="CRLF"),
         pytest.param(lambda text: text.rstrip(b"\n"), id="no last line end"),
         pytest.param(lambda text: text.replace(b"\n", b"\n\n"), id="empty lines"),
+        pytest.param(lambda text: text.replace(b"\n", b"\n, ,,,\n,\n"), id="lines of commas"),
         pytest.param(lambda text: text.replace(b"H_Li", b'"H_Li"'), id="quotes"),
     ],
 )
@@ -221,6 +222,8 @@ def test_the_species_na_and_n_are_read_as_text(small_raw_data):
         ("total_energy_eV", "0x10", "total_energy_eV, a number"),
         ("total_energy_eV", "12-101", "total_energy_eV, a number"),
         ("total_energy_eV", "1e999", "total_energy_eV, a number in the range of float64"),
+        ("total_energy_eV", "3.5e38", "total_energy_eV, in the range of float32"),
+        ("total_energy_eV", "-3.5e38", "total_energy_eV, in the range of float32"),
         ("total_energy_eV", "1e-999", "total_energy_eV, a number in the range of float64"),
         ("metal_like", "2", "metal_like, 0 or 1"),
         ("metal_like", "0.5", "metal_like, 0 or 1"),
@@ -244,6 +247,7 @@ def test_a_bad_cell_is_named_and_never_becomes_a_number(small_raw_data, column, 
         ("distance_Ang", "far", "distance_Ang, a number, found 'far'"),
         ("natoms", "3", "natoms = 2, found '3'"),
         ("species_1", "Li", "species_1 = H, found 'Li'"),
+        ("species_1", "H.0", "species_1 = H, found 'H.0'"),
     ],
 )
 def test_a_bad_cell_of_the_bond_file_is_named(small_raw_data, column, cell, expected):
@@ -327,6 +331,12 @@ def test_a_carriage_return_alone_ends_no_row_and_no_number(small_raw_data):
     ]
 
 
+def test_a_null_character_is_a_problem_of_its_line(small_raw_data):
+    path = small_raw_data / LABELS_FILE
+    path.write_bytes(path.read_bytes()[:-1] + b"\0\n")
+    assert messages(small_raw_data) == [f"{LABELS_FILE}:7: expected text, found a null character"]
+
+
 def test_bytes_that_are_no_utf_8_are_a_problem_of_their_line(small_raw_data):
     path = small_raw_data / LABELS_FILE
     path.write_bytes(path.read_bytes().replace(b"H_Li", b"H_\xffi", 1))
@@ -355,6 +365,18 @@ def test_a_row_without_a_folder_is_named(small_raw_data):
     assert messages(small_raw_data, without) == [
         f"{LABELS_FILE}:5: expected a folder 'H_Li' for this row, found none",
         f"{BONDS_FILE}:5: expected a folder 'H_Li' for this row, found none",
+    ]
+
+
+def test_rows_without_a_name_are_problems_of_no_pair(small_raw_data):
+    edit(small_raw_data / LABELS_FILE, lambda rows: rows.extend(["/", *rows[4][1:]] for _ in "12"))
+    problems = read(small_raw_data)[1]
+    assert [(p.pair_name, below(small_raw_data, p.error)) for p in problems] == [
+        (
+            NO_PAIR,
+            f"{LABELS_FILE}:{line}: expected run_dir, ending with the name of a pair, found none",
+        )
+        for line in (8, 9)
     ]
 
 

@@ -31,6 +31,7 @@ _PAIR_COLUMN = "run_dir"
 _BOND_LABEL = "distance_ang"
 _BATCH = 512  # rows
 _PLAIN = re.compile(r"[0-9.eE+-]*")  # what numbers are written with, but for Fortran's D
+_LARGEST = float(np.finfo(np.float32).max)  # targets are float32
 _FLAGS = {"0": 0.0, "0.0": 0.0, "False": 0.0, "1": 1.0, "1.0": 1.0, "True": 1.0}
 
 
@@ -172,7 +173,7 @@ def _plain_numbers(cells: Sequence[str], label: Label) -> NDArray[np.float64] | 
     except ValueError:
         return None
     zeros = set(compress(cells, values == 0))
-    unusual = np.isinf(values).any() or any(cell.strip("+-0.") for cell in zeros)
+    unusual = (np.abs(values) > _LARGEST).any() or any(cell.strip("+-0.") for cell in zeros)
     if label.kind == "count":
         unusual |= ((values < 0) | (values != np.floor(values)) & ~np.isnan(values)).any()
     if label.name == "n_atoms":
@@ -200,6 +201,9 @@ def _merge(
     row: _Row, path: Path, seen: Mapping[str, int], index: Mapping[str, int], table: LabelTable
 ) -> Iterator[ParseError]:
     """Put the labels of a row in their places; yield what is wrong with it."""
+    if not row.pair_name:
+        yield ParseError(path, row.line, f"{_PAIR_COLUMN}, ending with the name of a pair", "none")
+        return
     if row.pair_name in seen:
         found = f"a second one (the first is line {seen[row.pair_name]})"
         yield ParseError(path, row.line, f"one row for {row.pair_name!r}", found)
@@ -242,11 +246,14 @@ def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
 
 
 def _rows(data: bytes, path: Path) -> Iterator[_Row]:
-    """Yield the rows of a CSV file that are not empty."""
+    """Yield the rows of a CSV file that are not empty; spreadsheets append such of commas alone."""
     decode(data, path)  # nothing is taken from a file that is no text
     if alone := re.search(rb"\r(?!\n)", data):  # csv would end the row, and its number, there
         line = data.count(b"\n", 0, alone.start()) + 1
         raise ParseError(path, line, "lines that end with LF or CRLF", "CR alone")
+    if b"\0" in data:  # NumPy would drop it from the end of a text
+        line = data.count(b"\n", 0, data.index(b"\0")) + 1
+        raise ParseError(path, line, "text", "a null character")
     # Not a StringIO, which takes four bytes a character.
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
     reader = csv.reader(text, strict=True)
@@ -257,7 +264,7 @@ def _rows(data: bytes, path: Path) -> Iterator[_Row]:
         run_dir = columns[_PAIR_COLUMN]
         line = reader.line_num + 1
         for cells in reader:
-            if cells:
+            if any(map(str.strip, cells)):
                 name = _pair_name(cells[run_dir]) if run_dir < len(cells) else ""
                 yield _Row(name, line, cells, columns)
             line = reader.line_num + 1
@@ -298,6 +305,8 @@ def _cell(text: str, label: Label, path: Path, line: int) -> LabelValue:
             raise ParseError(path, line, f"{label.column}, 0 or 1", quote(text))
         return flag
     value = parse_number(text, path, line, label.column)
+    if abs(value) > _LARGEST:
+        raise ParseError(path, line, f"{label.column}, in the range of float32", quote(text))
     if label.kind == "count" and (value < 0 or value != int(value)):
         raise ParseError(path, line, f"{label.column}, a whole number", quote(text))
     if label.name == "n_atoms" and value != 2:
@@ -307,11 +316,13 @@ def _cell(text: str, label: Label, path: Path, line: int) -> LabelValue:
 
 def _check_bond_row(path: Path, row: _Row) -> Iterator[ParseError]:
     """Check what the geometry columns, where they are there, say of the pair."""
-    elements = dict(zip(("species_1", "species_2"), row.pair_name.split("_"), strict=False))
-    for column, expected in {"natoms": "2", **elements}.items():
-        found = row.cells[row.columns[column]].strip() if column in row.columns else expected
-        if found not in (expected, f"{expected}.0"):
-            yield ParseError(path, row.line, f"{column} = {expected}", quote(found))
+    elements = zip(("species_1", "species_2"), row.pair_name.split("_"), strict=False)
+    legal = {"natoms": ("2", "2.0")} | {column: (symbol,) for column, symbol in elements}
+    for column, expected in legal.items():
+        if column in row.columns:
+            found = row.cells[row.columns[column]].strip()
+            if found not in expected:
+                yield ParseError(path, row.line, f"{column} = {expected[0]}", quote(found))
 
 
 @dataclass(frozen=True)
