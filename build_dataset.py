@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from itertools import permutations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +17,7 @@ import numpy as np
 from twobody import ParseError, __version__, images
 from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
 from twobody.archive import ARCHIVE, FORMAT_VERSION, Archive
-from twobody.archive_writer import Dataset, pair_files, write_archive
+from twobody.archive_writer import Dataset, check_pair_files, pair_files, write_archive
 from twobody.cores import n_cores
 from twobody.errors import NO_PAIR, PairProblem
 from twobody.files import flush, publish, sha256, staging
@@ -105,19 +107,30 @@ def check_targets(
 ) -> None:
     """Refuse, before anything is read, places that the output cannot take."""
     for place in (archive.parent, per_pair_files, release):
-        if place is not None and place.resolve().is_relative_to(raw_data.resolve()):
+        if place is not None and _is_inside(place, raw_data):
             raise ParseError(place, None, "a place outside of the raw data", "one inside")
     if archive.is_dir():
         raise ParseError(archive, None, "a file, or nothing", "a folder")
     for folder in (archive.parent, archive.parent / ANALYSIS):
         if folder.exists() and not folder.is_dir():
             raise ParseError(folder, None, "a folder, or nothing", "a file")
-        if per_pair_files is not None and per_pair_files.resolve() == folder.resolve():
-            raise ParseError(per_pair_files, None, "a folder for pair files alone", "the output's")
+    places = [archive, archive.parent / ANALYSIS]
+    if per_pair_files is not None:
+        check_pair_files(per_pair_files)
+        places.append(per_pair_files)
     if release is not None:
-        from twobody.release import check_release  # noqa: PLC0415 - most builds make no release
+        from twobody.release import NAME, check_release  # noqa: PLC0415 - most builds make none
 
         check_release(release, SOURCE)
+        places.append(release / NAME)
+    for inner, outer in permutations(places, 2):
+        if _is_inside(inner, outer):
+            raise ParseError(inner, None, "a place apart from other output", f"one in {outer}")
+
+
+def _is_inside(place: Path, folder: Path) -> bool:
+    # Not Path.resolve, which raises other errors than OSError where links lead in a circle.
+    return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder))
 
 
 def refuse(sources: Sources) -> None:
@@ -164,9 +177,13 @@ def write(
             content = write_archive(file, dataset, store=store, jobs=jobs, progress=progress)
         with ThreadPoolExecutor() as threads:
             file_digest = threads.submit(sha256, staged / ARCHIVE)
-            threads.submit(flush, staged / ARCHIVE)  # so that publishing hardly waits for the disk
+            # So that publishing hardly waits for the disk.
+            flushed = threads.submit(flush, staged / ARCHIVE)
             write_analysis(staged, dataset)
-            Archive(staged / ARCHIVE).close()  # nothing is published that our readers refuse
+            Archive(
+                staged / ARCHIVE
+            ).close()  # no file is published whose headers our reader refuses
+        flushed.result()  # the system reports a failure once
         digests = Digests(content, file_digest.result())
         if problems:
             write_skipped(staged / SKIPPED_CSV, problems)

@@ -617,14 +617,52 @@ def test_what_a_killed_build_left_behind_is_removed(small_raw_data, output):
         pytest.param(
             lambda output: output,
             ["pairs.npz", "--per-pair-files", "."],
-            ".: expected a folder for pair files alone, found the output's",
+            "pairs.npz: expected a place apart from other output, found one in .",
             id="pair files beside the archive",
         ),
         pytest.param(
             lambda output: output,
             ["pairs.npz", "--per-pair-files", "analysis"],
-            "analysis: expected a folder for pair files alone, found the output's",
+            "analysis: expected a place apart from other output, found one in analysis",
             id="pair files in analysis",
+        ),
+        pytest.param(
+            lambda output: output,
+            [".", "--per-pair-files", "dataset_combined.npz"],
+            "dataset_combined.npz: expected a place apart from other output, "
+            "found one in dataset_combined.npz",
+            id="pair files in the archive's place",
+        ),
+        pytest.param(
+            lambda output: output,
+            ["x/TwoBody", "--release", "x"],
+            "x/TwoBody/dataset_combined.npz: expected a place apart from other output, "
+            "found one in x/TwoBody",
+            id="the archive in the release",
+        ),
+        pytest.param(
+            lambda output: output,
+            [".", "--release", "x", "--per-pair-files", "x"],
+            "x/TwoBody: expected a place apart from other output, found one in x",
+            id="the release among pair files",
+        ),
+        pytest.param(
+            lambda output: (output / "x").symlink_to("nowhere"),
+            [".", "--per-pair-files", "x"],
+            "x: expected a folder, or nothing, found something else",
+            id="a broken link in the place of pair files",
+        ),
+        pytest.param(
+            lambda output: (output / "TwoBody").symlink_to("nowhere"),
+            [".", "--release", "."],
+            "TwoBody: expected nothing, or only what SHA256SUMS there lists, found TwoBody",
+            id="a broken link in the place of the release",
+        ),
+        pytest.param(
+            lambda output: (output / "pairs" / "H_O.npz").mkdir(parents=True),
+            [".", "--per-pair-files", "pairs"],
+            "pairs: expected a folder of pair files (A_B.npz) only, found 'H_O.npz'",
+            id="a folder with the name of a pair file",
         ),
     ],
 )
@@ -639,6 +677,33 @@ def test_a_place_that_the_output_cannot_take_is_refused(
     result = CliRunner().invoke(build_dataset.main, [str(small_raw_data), *arguments])
     assert result.exit_code == 1
     assert result.stderr == f"Error: {message}\n"
+    assert tree(output) == before
+
+
+@pytest.mark.parametrize("arguments", [["lo"], ["out", "--release", "lo"]])
+def test_a_link_to_itself_is_an_error_of_one_line(small_raw_data, tmp_path, arguments):
+    (tmp_path / "lo").symlink_to("lo")
+    command = [sys.executable, ROOT / "build_dataset.py", small_raw_data, *arguments]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_disk_that_fails_once_while_the_archive_is_flushed_ends_the_build(
+    small_raw_data, output, monkeypatch
+):
+    before = tree(output)
+    failures = iter([OSError(errno.EIO, "Input/output error")])
+
+    def fsync(_handle: int) -> None:
+        for failure in failures:
+            raise failure
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    result = build(small_raw_data, output)
+    assert result.stderr == "Error: [Errno 5] Input/output error\n"
     assert tree(output) == before
 
 

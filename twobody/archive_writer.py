@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -210,12 +211,10 @@ def pair_files(folder: Path, dataset: Dataset) -> Iterator[None]:
     Raises
     ------
     ParseError
-        `folder` holds something that is not a file of this kind.
+        As `check_pair_files`.
     """
+    old = check_pair_files(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    old = {path.name for path in folder.iterdir() if not path.name.startswith(".twobody-")}
-    if foreign := sorted(name for name in old if not _is_pair_file(name)):
-        raise ParseError(folder, None, "a folder of pair files (A_B.npz) only", quote(foreign[0]))
     new = [f"{name}.npz" for name in dataset.pairs.names.tolist()]
     with staging(folder) as staged:
         for name, members in zip(new, _pair_members(dataset), strict=True):
@@ -228,9 +227,25 @@ def pair_files(folder: Path, dataset: Dataset) -> Iterator[None]:
         (folder / name).unlink()
 
 
-def _is_pair_file(name: str) -> bool:
-    stem, dot, suffix = name.rpartition(".")
-    return dot + suffix == ".npz" and is_pair_name(stem)
+def check_pair_files(folder: Path) -> set[str]:
+    """Return the names of the pair files in `folder`, which need not be there.
+
+    Raises
+    ------
+    ParseError
+        It holds something that is not a file of this kind, or is no folder.
+    """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise ParseError(folder, None, "a folder, or nothing", "something else")
+    there = folder.iterdir() if folder.is_dir() else ()
+    paths = [path for path in there if not path.name.startswith(".twobody-")]
+    if foreign := sorted(path.name for path in paths if not _is_pair_file(path)):
+        raise ParseError(folder, None, "a folder of pair files (A_B.npz) only", quote(foreign[0]))
+    return {path.name for path in paths}
+
+
+def _is_pair_file(path: Path) -> bool:
+    return path.suffix == ".npz" and is_pair_name(path.stem) and path.is_file()
 
 
 def _pair_members(dataset: Dataset) -> Iterator[dict[str, _Array]]:

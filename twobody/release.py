@@ -7,6 +7,7 @@ of GNU coreutils.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from importlib.resources import files
@@ -38,17 +39,19 @@ def check_release(folder: Path, source: Path) -> None:
     Raises
     ------
     ParseError
+        One is not what it has to be.
     """
     for name in (*LOADERS, LICENCE, CITATION):
         if not (source / name).is_file():
             raise ParseError(source / name, None, "a checkout of the repository", "no such file")
     release_date(source / CITATION)
-    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    above = (folder, *folder.absolute().parents)
+    existing = next(place for place in above if os.path.lexists(place))
     if not existing.is_dir():
         raise ParseError(existing, None, "a folder, or nothing", "a file")
     target = folder / NAME
     others = _files(target) - _listed(target) if target.is_dir() else {NAME}
-    if target.exists() and others:
+    if os.path.lexists(target) and others:
         expected = f"nothing, or only what {SUMS} there lists"
         raise ParseError(target, None, expected, ", ".join(sorted(others)[:3]))
 
