@@ -62,7 +62,7 @@ def test_verifying_a_good_archive_exits_0_and_a_wrong_one_1(built, tmp_path):
     assert "           H_Li: o_map_radial is not amplitudes x basis\n" in result.stdout
     checks = json.loads(run(path, "--verify", "--json").stdout)
     assert [check["law"] for check in checks if check["findings"] and not check["warning"]] == [
-        "pixels"
+        "products"
     ]
 
 

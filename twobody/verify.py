@@ -66,6 +66,7 @@ def verify(path: Path) -> list[Check]:
         checks += [check(law, law(columns)) for law in LAWS]
         checks += [check(pixels, pixels(archive, columns))]
         if isinstance(columns.images, RenderedImages):
+            checks += [check(products, products(archive, columns))]
             amplitudes = channel_amplitudes(columns.images)
             checks += [check(law, law(columns, amplitudes)) for law in IMAGE_LAWS]
             dataset = as_dataset(columns, columns.images.amplitudes)
@@ -145,21 +146,29 @@ def basis(found: images.Image) -> Iterator[Finding]:
 
 
 def pixels(archive: Archive, columns: Columns) -> Iterator[Finding]:
-    """Images are finite, not negative where they cannot be, and amplitudes x basis bit for bit."""
-    bounded = [k for k, channel in enumerate(images.CHANNELS) if channel.non_negative]
+    """Images are finite, and not negative where they cannot be."""
+    bounded = [channel.non_negative for channel in images.CHANNELS]
+    for start, block in _stored_images(archive, columns):
+        infinite = ~np.isfinite(block).all((2, 3))
+        negative = (block < 0).any((2, 3)) & bounded
+        yield from _channels_where(infinite, "is not finite", columns, start)
+        yield from _channels_where(negative, "is negative", columns, start)
+
+
+def products(archive: Archive, columns: Columns) -> Iterator[Finding]:
+    """Images are amplitudes x basis, bit for bit."""
     for start, block in _stored_images(archive, columns):
         expected = columns.images[start : start + len(block)]
-        broken = {
-            "is not finite": ~np.isfinite(block).all((2, 3)),
-            "is negative": (block < 0).any((2, 3)) & np.isin(np.arange(block.shape[1]), bounded),
-            "is not amplitudes x basis": (block.view(np.uint32) != expected.view(np.uint32)).any(
-                (2, 3)
-            ),
-        }
-        for message, wrong in broken.items():
-            for i, k in np.argwhere(wrong):
-                name = str(columns.pair_names[start + i])
-                yield Finding(name, f"{images.CHANNEL_NAMES[k]} {message}")
+        wrong = (block.view(np.uint32) != expected.view(np.uint32)).any((2, 3))
+        yield from _channels_where(wrong, "is not amplitudes x basis", columns, start)
+
+
+def _channels_where(
+    wrong: NDArray[np.bool_], message: str, columns: Columns, start: int
+) -> Iterator[Finding]:
+    """Yield the channels where `wrong` [n, 10] is true; its first row is pair `start`."""
+    for i, k in np.argwhere(wrong):
+        yield Finding(str(columns.pair_names[start + i]), f"{images.CHANNEL_NAMES[k]} {message}")
 
 
 def _stored_images(archive: Archive, columns: Columns) -> Iterator[tuple[int, NDArray[np.float32]]]:
