@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from itertools import permutations
@@ -19,7 +18,7 @@ from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV, write_analys
 from twobody.archive import ARCHIVE, FORMAT_VERSION, Archive
 from twobody.archive_writer import Dataset, check_pair_files, pair_files, write_archive
 from twobody.cores import n_cores
-from twobody.errors import NO_PAIR, PairProblem
+from twobody.errors import NO_PAIR
 from twobody.files import flush, publish, sha256, staging
 from twobody.labels import LABELS, NUMERIC_LABELS
 from twobody.progress import progress_bar
@@ -87,7 +86,7 @@ def main(
         dataset = merge(sources)
         with pair_files(per_pair_files, dataset) if per_pair_files else nullcontext():
             jobs = jobs or default_jobs()
-            digests = write(dataset, sources.problems, archive, store=store, jobs=jobs)
+            digests = write(dataset, sources, archive, store=store, jobs=jobs)
         if release is not None:
             from twobody.release import write_release  # noqa: PLC0415 - see check_targets
 
@@ -162,9 +161,7 @@ def merge(sources: Sources) -> Dataset:
     return Dataset(pairs, labels.values, labels.texts, provenance)
 
 
-def write(
-    dataset: Dataset, problems: Sequence[PairProblem], archive: Path, *, store: bool, jobs: int
-) -> Digests:
+def write(dataset: Dataset, sources: Sources, archive: Path, *, store: bool, jobs: int) -> Digests:
     """Write archive and analysis to a staging folder, move them into place."""
     folder = archive.parent
     analysis = folder / ANALYSIS
@@ -185,13 +182,13 @@ def write(
             ).close()  # no file is published whose headers our reader refuses
         flushed.result()  # the system reports a failure once
         digests = Digests(content, file_digest.result())
-        if problems:
-            write_skipped(staged / SKIPPED_CSV, problems)
+        if sources.problems:
+            write_skipped(staged / SKIPPED_CSV, sources.problems, sources.raw_data)
         analysis.mkdir(exist_ok=True)
         moves = [(staged / name, analysis / name) for name in ANALYSIS_FILES]
         moves = [move for move in moves if move[0].exists()]
         publish([*moves, (staged / ARCHIVE, archive)], folder)
-        if not problems:
+        if not sources.problems:
             (analysis / SKIPPED_CSV).unlink(missing_ok=True)
     return digests
 

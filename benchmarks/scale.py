@@ -32,6 +32,7 @@ def build(raw_data: Path, folder: Path, factor: int) -> int:
     if problems := [*problems, *label_problems, *pair_problems]:
         raise problems[0].error
     sources = Sources(
+        raw_data=raw_data,
         found=len(pairs.names),
         pairs=pairs,
         labels=labels.take(np.tile(np.arange(len(names)), factor)),
@@ -40,7 +41,7 @@ def build(raw_data: Path, folder: Path, factor: int) -> int:
     )
     dataset = build_dataset.merge(sources)
     archive = folder / ARCHIVE
-    build_dataset.write(dataset, [], archive, store=False, jobs=build_dataset.default_jobs())
+    build_dataset.write(dataset, sources, archive, store=False, jobs=build_dataset.default_jobs())
     return len(pairs.names)
 
 

@@ -250,17 +250,17 @@ def test_skipped_pairs_are_listed_with_file_line_and_reason(tmp_path):
         PairProblem("H_H", ParseError("raw_data/H_H/geo_end.xyz", 3, "a number", "'*, \"*'")),
         PairProblem("N_Na", ParseError("raw_data/N_Na", None, "two atoms", "3")),
     ]
-    write_skipped(tmp_path / "skipped_pairs.csv", problems)
+    write_skipped(tmp_path / "skipped_pairs.csv", problems, Path("raw_data"))
     assert rows_of(tmp_path / "skipped_pairs.csv") == [
         {
             "pair": "H_H",
-            "file": "raw_data/H_H/geo_end.xyz",
+            "file": "H_H/geo_end.xyz",
             "line": "3",
             "reason": "expected a number, found '*, \"*'",
         },
         {
             "pair": "N_Na",
-            "file": "raw_data/N_Na",
+            "file": "N_Na",
             "line": "",
             "reason": "expected two atoms, found 3",
         },
@@ -269,5 +269,5 @@ def test_skipped_pairs_are_listed_with_file_line_and_reason(tmp_path):
 
 def test_a_name_that_is_no_text_is_listed_too(tmp_path):
     problem = PairProblem("H\udcff", ParseError("raw_data/H\udcff", None, "a pair", "none"))
-    write_skipped(tmp_path / "skipped_pairs.csv", [problem])
+    write_skipped(tmp_path / "skipped_pairs.csv", [problem], Path("raw_data"))
     assert rows_of(tmp_path / "skipped_pairs.csv")[0]["pair"] == r"H\udcff"

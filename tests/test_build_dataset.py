@@ -481,7 +481,8 @@ def test_with_allow_unconverged_a_pair_is_taken_that_did_not_converge(small_raw_
 def test_the_next_clean_build_removes_the_list_of_skipped_pairs(small_raw_data, output):
     replace(small_raw_data / "H_Li" / "geo_end.xyz", "Li", "Na")
     assert build(small_raw_data, output, "--skip-invalid").exit_code == 0
-    assert (output / "analysis" / SKIPPED_CSV).exists()
+    skipped = (output / "analysis" / SKIPPED_CSV).read_text(encoding="utf-8")
+    assert "H_Li,H_Li/geo_end.xyz," in skipped  # no path of the machine
     replace(small_raw_data / "H_Li" / "geo_end.xyz", "Na", "Li")
     assert build(small_raw_data, output).exit_code == 0
     assert not (output / "analysis" / SKIPPED_CSV).exists()

@@ -82,14 +82,15 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
 
-def write_skipped(path: Path, problems: Sequence[PairProblem]) -> None:
-    """Write the problems of the pairs that were left out: pair, file, line, reason."""
+def write_skipped(path: Path, problems: Sequence[PairProblem], raw_data: Path) -> None:
+    """Write what is wrong with the pairs left out: pair, file below `raw_data`, line, reason."""
     # Names of files need not be text on every system.
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["pair", "file", "line", "reason"])
         for name, error in problems:
-            writer.writerow([name, error.path, error.line or "", error.reason])
+            file_name = Path(error.path).relative_to(raw_data).as_posix()
+            writer.writerow([name, file_name, error.line or "", error.reason])
 
 
 def label_columns(dataset: Dataset) -> CsvColumns:

@@ -20,6 +20,8 @@ class Sources(NamedTuple):
 
     Attributes
     ----------
+    raw_data : Path
+        The folder.
     found : int
         Number of pairs that have a folder or a row.
     pairs : PairTable
@@ -32,6 +34,7 @@ class Sources(NamedTuple):
         SHA-256 of the files.
     """
 
+    raw_data: Path
     found: int
     pairs: PairTable
     labels: LabelTable
@@ -75,7 +78,7 @@ def read_sources(raw_data: Path, *, allow_unconverged: bool) -> Sources:
     problems += label_problems + pair_problems + _check_bond_lengths(raw_data, pairs, labels)
     problems.sort(key=lambda p: (p.pair_name, p.error.path, p.error.line or 0))
     found = len({*names, *(problem.pair_name for problem in problems)} - {NO_PAIR})
-    return Sources(found, pairs, labels, problems, digest.hexdigest())
+    return Sources(raw_data, found, pairs, labels, problems, digest.hexdigest())
 
 
 def _check_bond_lengths(raw_data: Path, pairs: PairTable, labels: LabelTable) -> list[PairProblem]:
