@@ -1,4 +1,7 @@
 import csv
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -54,3 +57,24 @@ def test_a_row_that_was_cut_off_is_removed_by_the_next_append(tmp_path, kept):
     append(path, [FAILED])
     assert path.read_bytes().startswith(whole[: whole.index(b"\n") + 1])
     assert [row["outcome"] for row in rows(path)] == ["converged", "crashed"][0 if kept else 1 :]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no limit of file sizes")
+def test_an_append_that_fails_in_the_middle_leaves_the_log_as_it_was(tmp_path):
+    path = tmp_path / "log.csv"
+    append(path, [ATTEMPT])
+    before = path.read_bytes()
+    size = len(before) + 100  # room for one row and a half
+    code = f"""
+import resource
+from pathlib import Path
+from twobody.run_log import Attempt, append
+row = {ATTEMPT!r}
+resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
+append(Path({str(path)!r}), [row, row, row])
+"""
+    failed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert "File too large" in failed.stderr
+    assert path.read_bytes() == before

@@ -57,23 +57,29 @@ class Attempt:
 
 
 def append(path: Path, attempts: Iterable[Attempt]) -> None:
-    """Append rows to the log, all or none, while other processes may do the same.
+    """Append rows to the log while other processes may do the same.
 
-    What an interrupted append left behind the last line end is cut off.
+    Where writing fails the log is as it was. An append that was killed may leave its first rows;
+    what it left behind the last line end is cut off by the next.
     """
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
     for attempt in attempts:
         writer.writerow([_cell(value) for value in astuple(attempt)])
     header = ",".join(field.name for field in fields(Attempt)) + "\n"
-    with path.open("a+b") as file:
+    with path.open("a+b", buffering=0) as file:  # a buffer would be written again when closed
         lock(file.fileno())
         file.seek(0)
         end = file.read().rfind(b"\n") + 1
         file.truncate(end)
-        file.write(((header if end == 0 else "") + rows.getvalue()).encode())
-        file.flush()
-        os.fsync(file.fileno())
+        left = ((header if end == 0 else "") + rows.getvalue()).encode()
+        try:
+            while left:
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
+        except BaseException:
+            file.truncate(end)
+            raise
 
 
 def _cell(value: object) -> str:
