@@ -1,3 +1,4 @@
+import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,11 +89,37 @@ def test_a_unit_in_extra_hsd_replaces_the_unit():
     assert fermi == {"Temperature": 0.1, "Temperature.attrib": "eV"}
 
 
-def test_extra_that_is_no_hsd_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "line", "found"),
+    [
+        ("Options {}\nHamiltonian {\n", 2, "a block that is not closed"),
+        ("Options {}\n}\n", 2, "a syntax error"),
+        ("Options [a", 1, "a syntax error"),
+        ("\nOptions { A = 'b\n}\n", 2, "a quotation that is not closed"),
+        ("Options\n", 1, "text outside of any block"),
+        ("]1=", None, "a syntax error"),
+    ],
+)
+def test_extra_that_is_no_hsd_is_refused_with_its_line(tmp_path, text, line, found):
     path = tmp_path / "extra.hsd"
-    path.write_text("Hamiltonian {")
-    with pytest.raises(ParseError, match=r"extra\.hsd: expected HSD, found Parsing error"):
+    path.write_text(text)
+    with pytest.raises(ParseError) as caught:
         read_extra(path)
+    error = caught.value
+    assert (error.path, error.line, error.expected) == (str(path), line, "HSD")
+    assert error.found == found
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # hsd leaves the included file open
+def test_a_fault_in_a_file_that_extra_hsd_includes_is_in_that_file(tmp_path):
+    included = tmp_path / "included.hsd"
+    included.write_text("A = 1\n}\n")
+    (tmp_path / "extra.hsd").write_text(f'<<+ "{included}"\n')
+    with pytest.raises(ParseError) as caught:
+        read_extra(tmp_path / "extra.hsd")
+    assert (caught.value.path, caught.value.line) == (str(included), 2)
+    del caught
+    gc.collect()
 
 
 def test_the_ladder_changes_one_thing_a_rung_and_the_temperature_last():

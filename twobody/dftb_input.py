@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
 import hsd
+from hsd import parser
 from hsd.common import ATTRIB_SUFFIX, HSD_ATTRIB_SUFFIX
 
 from twobody.elements import COVALENT_RADII
@@ -24,6 +26,16 @@ _CHOICES = {
     "slaterkosterfiles",
     "filling",
     "spinpolarisation",
+}
+
+# How hsd tells what is wrong: error, first and last line, and the file if one was included.
+_HSD_ERROR = re.compile(r"\((\d)\) between lines (\d+) - (\d+) in file '(.*)'")
+_HSD_FAULTS = {
+    parser.SYNTAX_ERROR: "a syntax error",
+    parser.UNCLOSED_TAG_ERROR: "a block that is not closed",
+    parser.UNCLOSED_ATTRIB_ERROR: "an attribute that is not closed",
+    parser.UNCLOSED_QUOTATION_ERROR: "a quotation that is not closed",
+    parser.ORPHAN_TEXT_ERROR: "text outside of any block",
 }
 
 _Tree = dict[str, Any]
@@ -145,9 +157,18 @@ def read_extra(path: PathLike) -> str:
     text = read_text(path)
     try:
         hsd.load_string(text)
-    except hsd.HsdError as error:
-        raise ParseError(path, None, "HSD", str(error)) from error
+    except (hsd.HsdError, IndexError) as error:  # the latter for a bracket that closes nothing
+        raise _hsd_error(path, str(error)) from error
     return text
+
+
+def _hsd_error(path: PathLike, message: str) -> ParseError:
+    match = _HSD_ERROR.search(message)
+    if match is None:
+        return ParseError(path, None, "HSD", _HSD_FAULTS[parser.SYNTAX_ERROR])
+    error, first, last = map(int, match.groups()[:3])
+    line = last if error == parser.SYNTAX_ERROR else first
+    return ParseError(match[4] or path, line, "HSD", _HSD_FAULTS[error])
 
 
 def _input_tree(
