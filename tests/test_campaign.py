@@ -190,8 +190,51 @@ class TestResume:
         shutil.copytree(RAW_DATA / "H_O", stand_in.output / "H_O")
         result = stand_in.run()
         assert result.exit_code == 1
-        assert "the outputs of 1 pair without it, H_O first" in result.output
+        assert "H_O: expected a folder made by this command (with its dftb_in.hsd)" in result.output
+        assert "found outputs without dftb_in.hsd (1 such pair)" in result.output
         assert stand_in.calls() == []
+
+    @pytest.mark.parametrize("options", [(), ("--dry-run",)])
+    @pytest.mark.parametrize(
+        ("make", "found"),
+        [
+            (lambda place: place.write_text("mine"), "something that is no folder"),
+            (lambda place: place.symlink_to("nowhere"), "something that is no folder"),
+            (lambda place: own(place, "notes.txt"), "'notes.txt'"),
+            (lambda place: own(place, "dftb_in.hsd"), "another dftb_in.hsd"),
+            (lambda place: (place / "band.out").mkdir(parents=True), "'band.out'"),
+        ],
+        ids=["file", "dangling link", "notes", "input", "folder in the place of an output"],
+    )
+    def test_what_no_run_made_is_not_replaced(self, stand_in, options, make, found):
+        stand_in.output.mkdir()
+        for pair in ("H_O", "O_O"):
+            make(stand_in.output / pair)
+        before = listing(stand_in.output)
+        result = stand_in.run(*options)
+        assert result.exit_code == 1
+        assert result.output.endswith(f", found {found} (2 such pairs)\n")
+        assert listing(stand_in.output) == before
+        assert stand_in.calls() == []
+
+    @pytest.mark.parametrize("left", ["empty folder", "empty input"])
+    def test_what_a_full_disk_left_of_a_dry_run_is_replaced(self, stand_in, left):
+        (stand_in.output / "H_O").mkdir(parents=True)
+        if left == "empty input":
+            (stand_in.output / "H_O" / "dftb_in.hsd").write_text("")
+        assert "3 inputs written" in stand_in.run("--dry-run").output
+        assert stand_in.run().exit_code == 0
+
+
+def own(folder, name):
+    """Make a folder with a file that no run wrote."""
+    folder.mkdir()
+    (folder / name).write_text("mine")
+
+
+def listing(folder):
+    paths = sorted(folder.rglob("*"))
+    return [(path, path.read_bytes() if path.is_file() else None) for path in paths]
 
 
 class TestFailures:

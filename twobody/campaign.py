@@ -28,9 +28,11 @@ from twobody.elements import COVALENT_RADII
 from twobody.errors import ParseError
 from twobody.run_log import RUN_LOG, Attempt, append
 from twobody.slater_koster import SlaterKosterFiles
-from twobody.text import counted
+from twobody.text import counted, quote
 
 Compute = Callable[[Job], list[Attempt]]
+
+_OURS = " x the sum of covalent radii; settings: "  # in the first line of every input
 
 _CLUSTER_TIMEOUT = 30  # s to wait for the scheduler, and for its first worker
 
@@ -89,9 +91,9 @@ def plan(
     Raises
     ------
     ParseError
-        An element has no covalent radius, a Slater-Koster file is missing or damaged, or folders of
-        pairs hold outputs but no input, as those of the shipped data: no campaign made these, and
-        none replaces them.
+        An element has no covalent radius, a Slater-Koster file is missing or damaged, or at the
+        place of a pair stands what no campaign made, such as the shipped data, which have no
+        inputs: none replaces it.
     """
     output = output.resolve()
     files = SlaterKosterFiles(skf)
@@ -106,14 +108,27 @@ def plan(
             for factor in starts
         )
         jobs.append(Job("_".join(elements), output, job_starts, command, time_limit))
-    foreign = [job for job in jobs if _has_outputs(job) and not (job.folder / DFTB_IN).exists()]
+    foreign = [(job.folder, what) for job in jobs if (what := _foreign(job.folder)) is not None]
     if foreign:
-        expected = f"folders made by this command (with {DFTB_IN}), or another --output"
-        found = (
-            f"the outputs of {counted(len(foreign), 'pair')} without it, {foreign[0].pair} first"
-        )
-        raise ParseError(output, None, expected, found)
+        folder, what = foreign[0]
+        expected = f"a folder made by this command (with its {DFTB_IN}), or another --output"
+        raise ParseError(folder, None, expected, f"{what} ({counted(len(foreign), 'such pair')})")
     return jobs
+
+
+def _foreign(folder: Path) -> str | None:
+    """Say what at the place of a pair no campaign made; None where all may be replaced."""
+    if not folder.is_dir():
+        return "something that is no folder" if os.path.lexists(folder) else None
+    files = {path.name: path for path in sorted(folder.iterdir())}
+    for name, path in files.items():
+        if name not in (DFTB_IN, *OUTPUTS) or not path.is_file():
+            return quote(name)
+    if DFTB_IN not in files:
+        return f"outputs without {DFTB_IN}" if files else None
+    text = files[DFTB_IN].read_bytes()  # none where a full disk ended a dry run
+    ours = not text or _OURS.encode() in text.partition(b"\n")[0]
+    return None if ours else f"another {DFTB_IN}"
 
 
 def _has_outputs(job: Job) -> bool:
@@ -139,8 +154,8 @@ def _start(
     for name, rung_settings in ladder(settings).items():
         text = input_text(elements, shells, prefix, rung_settings)
         comment = (
-            f"# Start {settings.start_factor:g} of {', '.join(f'{s:g}' for s in starts)} x the sum "
-            f"of covalent radii; settings: {name}.\n"
+            f"# Start {settings.start_factor:g} of {', '.join(f'{s:g}' for s in starts)}"
+            f"{_OURS}{name}.\n"
             f"# SHA-256 of the Slater-Koster files: {files.digest(elements)}\n"
         )
         words = f"{name}: {describe(elements, rung_settings)}"
