@@ -56,6 +56,7 @@ def collect(raw_data: Path, skip_invalid: bool) -> None:
                 pairs[name] = pair
             problems += [PairProblem(name, error) for error in errors]
         for problem in problems:
+            pairs.pop(problem.pair_name, None)
             click.echo(problem.error, err=True)
         if problems and not (skip_invalid and pairs):
             raise click.ClickException(f"{counted(len(problems), 'problem')}; nothing was written")

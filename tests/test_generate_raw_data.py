@@ -75,6 +75,22 @@ def test_pairs_with_problems_may_be_left_out_and_the_build_leaves_them_out_too(
     assert f"{len(SMALL)} found, {len(SMALL) - 1} kept, 1 skipped" in built.stdout
 
 
+def test_a_pair_that_is_there_twice_is_left_out_once(small_raw_data):
+    shutil.copytree(small_raw_data / "H_Li", small_raw_data / "Li_H")
+    xyz = small_raw_data / "Li_H" / "geo_end.xyz"
+    lines = xyz.read_text(encoding="utf-8").splitlines()
+    assert (lines[2].split()[0], lines[3].split()[0]) == ("H", "Li")
+    lines[2] = lines[2].replace("H", "Li", 1)
+    lines[3] = lines[3].replace("Li", "H", 1)
+    xyz.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    result = collect(small_raw_data, "--skip-invalid")
+    assert "Li_H: expected every pair of elements once, found H_Li too" in result.stderr
+    assert result.stdout.endswith(f": {len(SMALL)} pairs, 1 left out\n")
+    for file in CSV_FILES:
+        rows = (small_raw_data / file).read_text(encoding="utf-8").splitlines()[1:]
+        assert [row.split(",")[0] for row in rows] == list(SMALL)
+
+
 def test_where_every_pair_has_a_problem_nothing_is_written(small_raw_data):
     for name in SMALL:
         (small_raw_data / name / "band.out").unlink()
