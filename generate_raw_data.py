@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from tqdm import tqdm
@@ -67,6 +68,19 @@ def collect(raw_data: Path, skip_invalid: bool) -> None:
     skipped = f", {left_out} left out" if left_out else ""
     kept = counted(len(pairs), "pair")
     click.echo(f"{raw_data / LABELS_FILE}, {raw_data / BONDS_FILE}: {kept}{skipped}")
+
+
+class FiniteRange(click.FloatRange):
+    """Numbers of a range without NaN and infinity, which click lets through."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number", param, ctx)
+        return number
 
 
 def split_elements(
@@ -144,7 +158,7 @@ def split_command(_context: click.Context, _parameter: click.Parameter, value: s
     help="The program and its arguments.",
 )
 @click.option(
-    "--time-limit", default=600.0, type=click.FloatRange(0, min_open=True), help="Of a run [s]."
+    "--time-limit", default=600.0, type=FiniteRange(0, min_open=True), help="Of a run [s]."
 )
 @click.option("--dry-run", is_flag=True, help="Write the inputs only (of the first start).")
 @click.option(
@@ -154,19 +168,17 @@ def split_command(_context: click.Context, _parameter: click.Parameter, value: s
     help="Starting distances in units of the sum of the covalent radii, as in 0.9,1.0,1.2; "
     "the lowest physical well is kept.",
 )
+@click.option("--temperature", default=300.0, type=FiniteRange(0), help="Of the electrons [K].")
 @click.option(
-    "--temperature", default=300.0, type=click.FloatRange(0), help="Of the electrons [K]."
-)
-@click.option(
-    "--scc-tolerance", default=1e-6, type=click.FloatRange(0, min_open=True), help="Of charges [e]."
+    "--scc-tolerance", default=1e-6, type=FiniteRange(0, min_open=True), help="Of charges [e]."
 )
 @click.option(
     "--max-force",
     default=1e-4,
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="At the end [H/bohr].",
 )
-@click.option("--unpaired-electrons", type=float, help="Spin-polarised, with so many.")
+@click.option("--unpaired-electrons", type=FiniteRange(0), help="Spin-polarised, with so many.")
 @click.option("--extra-hsd", type=click.Path(path_type=Path), help="HSD to merge into every input.")
 def run(
     skf: Path | None,

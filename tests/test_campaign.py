@@ -493,6 +493,18 @@ class TestRefusals:
             (["--dftb-command", "'dftb+"], "is no command line: No closing quotation"),
             (["--dftb-command", " "], "an empty command line"),
             (["--temperature", "-1"], "-1.0 is not in the range"),
+            (["--unpaired-electrons", "-1"], "-1.0 is not in the range"),
+            *(
+                ([option, value], f"'{value}' is no finite number")
+                for option in (
+                    "--temperature",
+                    "--scc-tolerance",
+                    "--max-force",
+                    "--unpaired-electrons",
+                    "--time-limit",
+                )
+                for value in ("nan", "inf")
+            ),
         ],
     )
     def test_options_that_make_no_sense_are_refused(self, stand_in, arguments, message):
