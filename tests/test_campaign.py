@@ -527,6 +527,15 @@ class TestRefusals:
         assert refused.returncode == 1
         assert 'hsd is not installed: python -m pip install ".[generate]"' in refused.stderr
 
+    @pytest.mark.parametrize("address", ["nope", "tcp://localhost:abc", "nope://localhost:8786"])
+    def test_an_address_of_no_scheduler_is_one_line(self, stand_in, address):
+        result = stand_in.run("--scheduler", address)
+        assert result.exit_code == 1
+        assert result.output == (
+            "Error: --scheduler: expected the address of a scheduler, such as "
+            f"tcp://localhost:8786, found '{address}'\n"
+        )
+
     def test_a_cluster_without_dask_says_what_to_install(self, stand_in, monkeypatch):
         monkeypatch.setitem(sys.modules, "distributed", None)
         result = stand_in.run("--scheduler", "tcp://127.0.0.1:8786")
