@@ -264,7 +264,8 @@ def report(output: Path, account: Account) -> None:
     if account.done or account.resumed:
         click.echo(f"  now: python generate_raw_data.py collect {output}")
     if account.failed:
-        raise click.ClickException(f"{len(account.failed)} pairs failed; see {output / RUN_LOG}")
+        failed = counted(len(account.failed), "pair")
+        raise click.ClickException(f"{failed} failed; see {output / RUN_LOG}")
 
 
 if __name__ == "__main__":

@@ -245,6 +245,7 @@ class TestFailures:
         assert stand_in.pairs() == ["H_H", "O_O"]
         assert "2 done, 0 resumed, 1 retried, 1 failed" in result.output
         assert "H_O failed: start 1 SCC not converged (exit status 1: " in result.output
+        assert "Error: 1 pair failed; see " in result.output
         rows = [row for row in stand_in.log() if row["pair"] == "H_O"]
         rungs = ["as given", "mixing", "optimiser", "start", "temperature"]
         assert [row["settings"].partition(":")[0] for row in rows] == rungs
