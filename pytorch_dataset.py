@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import Dataset
 from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
 from twobody.lazylist import LazyList
-from twobody.samples import Missing, PairSamples, Statistics
+from twobody.samples import Missing, PairSamples, whole
 from twobody.text import PathLike
 
 
@@ -82,28 +81,6 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
         tensor = torch.from_numpy(np.asarray(values, np.float32))
         return tensor[..., 0] if self._is_scalar else tensor
 
-    def statistics(self, indices: ArrayLike) -> Statistics:
-        """Return mean, std, min and max of the targets of the samples `indices`.
-
-        Meant for a training split: statistics over all samples would tell of the test split too.
-        Missing values do not count.
-
-        Parameters
-        ----------
-        indices : int [n], or bool [N]
-
-        Returns
-        -------
-        Statistics
-            float32 tensors, 0-d for a single label and [T] for several.
-
-        Raises
-        ------
-        ValueError
-            A target has no value among these samples.
-        """
-        return Statistics(*map(self._shaped, self._statistics(indices)))
-
     def __len__(self) -> int:
         return len(self._kept)
 
@@ -123,7 +100,7 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
         return [self._transformed(*sample) for sample in zip(images, targets, strict=True)]
 
     def _batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        index = np.array([*map(operator.index, indices)], np.int64)  # none is rounded
+        index = whole(indices)
         return torch.from_numpy(self._images[self._kept[index]]), self.targets[index]
 
     def _transformed(self, image: Any, target: Any) -> tuple[Any, Any]:

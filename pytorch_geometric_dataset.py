@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Batch, Data, Dataset, InMemoryDataset
 from torch_geometric.data.separate import separate
@@ -15,7 +16,7 @@ from torch_geometric.loader.dataloader import Collater
 
 from twobody.elements import SYMBOLS
 from twobody.lazylist import LazyList
-from twobody.samples import Missing, PairSamples, Statistics
+from twobody.samples import Missing, PairSamples, whole
 from twobody.text import PathLike
 
 _RENDERED = 64  # pairs whose images are made at a time: 2.6 MB
@@ -104,11 +105,14 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
         self._positions = torch.tensor(geometries[:, :, :3])
         self._populations = torch.tensor(geometries[:, :, 3])
         self._numbers = torch.from_numpy(self._columns.atomic_numbers)
-        self._y = torch.from_numpy(self._values.astype(np.float32))
+        self._y = self._shaped(self._values)
         self._stored: tuple[Data, dict[str, Any]] | None = None
         if pre_transform is not None:
             graphs = [pre_transform(self.get(i)) for i in range(self.len())]
             self._stored = InMemoryDataset.collate(graphs)
+
+    def _shaped(self, values: NDArray[np.float64]) -> Tensor:
+        return torch.from_numpy(values.astype(np.float32))
 
     def _edge_features(self, bidirectional: bool) -> NDArray[np.float32]:
         """Work out `edge_attr` of all pairs, float32 [N, E, 14]."""
@@ -133,29 +137,6 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
         """Targets of the samples, float32 [N, T]."""
         return self._y[torch.from_numpy(self._rows())]
 
-    def statistics(self, indices: ArrayLike) -> Statistics:
-        """Return mean, std, min and max of the targets of the samples `indices`.
-
-        Meant for a training split: statistics over all samples would tell of the test split too.
-        Missing values do not count.
-
-        Parameters
-        ----------
-        indices : int [n], or bool [N]
-
-        Returns
-        -------
-        Statistics
-            float32 tensors [T].
-
-        Raises
-        ------
-        ValueError
-            A target has no value among these samples.
-        """
-        statistics = self._statistics(indices)
-        return Statistics(*(torch.from_numpy(values.astype(np.float32)) for values in statistics))
-
     def len(self) -> int:
         """Return the number of pairs in the whole dataset."""
         return len(self._kept)
@@ -164,7 +145,8 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
         """Return the graph of a pair of the whole dataset, without `transform`."""
         if self._stored is not None:
             graphs, slices = self._stored
-            return separate(type(graphs), graphs, idx, slices, decrement=False)
+            graph = separate(type(graphs), graphs, operator.index(idx), slices, decrement=False)
+            return graph.clone()  # it would be a view of what is stored
         fields = self.gather([idx])
         fields["pair_name"] = fields["pair_name"][0]
         return Data(**fields)
@@ -176,8 +158,13 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
         ----------
         indices : int [n]
             Of the whole dataset.
+
+        Returns
+        -------
+        dict
+            Of tensors, but for `pair_name`, a list of str; see the class.
         """
-        rows = self._kept[np.asarray(indices, np.int64)]
+        rows = self._kept[whole(indices)]
         index = torch.from_numpy(rows)
         n = len(rows)
         z = self._numbers[index].reshape(-1)

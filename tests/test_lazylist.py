@@ -62,3 +62,18 @@ def test_every_method_of_a_list_is_covered():
     left_alone = {"__new__", "__init__", "__getattribute__", "__class_getitem__"}
     own = {name for name in vars(list) if callable(getattr(list, name))} - left_alone
     assert own - vars(LazyList).keys() == set()
+
+
+def test_items_that_cannot_be_made_are_not_taken_for_none():
+    calls = []
+
+    def fails_once() -> list[int]:
+        calls.append(len(calls))
+        if len(calls) == 1:
+            raise MemoryError
+        return [3, 1, 2]
+
+    items = LazyList(fails_once)
+    with pytest.raises(MemoryError):
+        len(items)
+    assert items == [3, 1, 2]

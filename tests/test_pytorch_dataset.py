@@ -234,6 +234,12 @@ def test_statistics_of_several_targets_are_one_number_each(archive):
     assert torch.isfinite(dataset.statistics(range(len(dataset))).std).all()
 
 
+@pytest.mark.parametrize("indices", [5, [[1, 2], [3, 4]]])
+def test_statistics_of_what_is_no_list_of_indices_are_refused(dataset, indices):
+    with pytest.raises(ValueError, match=r"indices \[n\] are needed"):
+        dataset.statistics(indices)
+
+
 def test_statistics_of_nothing_are_refused(archive, dataset):
     with pytest.raises(ValueError, match="no value among these samples"):
         dataset.statistics([])

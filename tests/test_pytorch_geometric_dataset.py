@@ -302,6 +302,25 @@ def test_the_attributes_of_a_part_are_its_own(dataset):
     assert dataset.shuffle().indices_without(["H", "He"]).size == 2850 - 3 - (75 + 75 - 1 - 2)
 
 
+def test_an_index_that_is_not_whole_is_refused(archive, dataset):
+    stored = TwoBodyGraphDataset(archive, pre_transform=lambda graph: graph)
+    for read in (dataset.get, stored.get, lambda index: dataset.gather([index])):
+        with pytest.raises(TypeError):
+            read(1.5)
+
+
+def test_what_is_done_to_a_graph_is_not_done_to_the_dataset(archive):
+    def halved(graph):
+        graph.y /= 2
+        return graph
+
+    for pre_transform in (None, lambda graph: graph):
+        dataset = TwoBodyGraphDataset(archive, transform=halved, pre_transform=pre_transform)
+        epochs = [next(iter(DataLoader(dataset, batch_size=4))).y for _ in range(2)]
+        assert torch.equal(*epochs)
+        assert torch.equal(epochs[0], dataset.targets[:4] / 2)
+
+
 def test_statistics_are_float32_one_number_a_target(archive):
     dataset = TwoBodyGraphDataset(archive, ["e_homo_ev", "distance_ang"])
     statistics = dataset.statistics(range(50))

@@ -38,8 +38,9 @@ class LazyList(list[T]):
     def fill(self) -> None:
         """Make the items, unless they have been made."""
         if self._make is not None:
-            make, self._make = self._make, None
-            self.extend(make())
+            items = self._make()
+            self._make = None
+            self.extend(items)
 
     def __reduce__(self) -> tuple[type[list[T]], tuple[list[T]]]:
         return list, (list(self),)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 import multiprocessing
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -19,7 +20,7 @@ from twobody.columns import Columns, RenderedImages
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import ParseError
 from twobody.images import Image
-from twobody.text import PathLike
+from twobody.text import PathLike, counted
 
 Missing = Literal["drop", "nan", "error"]
 
@@ -102,7 +103,7 @@ class PairSamples:
         lacking: NDArray[np.bool_] = np.asarray(np.isnan(values).any(axis=1))
         what = " and ".join(labels)
         if missing == "error" and lacking.any():
-            found = f"{lacking.sum()} pairs without, the first {columns.pair_names[lacking][0]}"
+            found = f"{counted(lacking.sum(), 'pair')} without, the first {columns.pair_names[lacking][0]}"
             raise ParseError(path, None, f"{what} for every pair", found)
         keep = ~lacking if missing == "drop" else np.ones(len(lacking), np.bool_)
         if not keep.any():
@@ -143,29 +144,38 @@ class PairSamples:
         """x, y, z [Å] and Mulliken population [e] of the two atoms: float32 [N, 2, 4]."""
         return self._columns.geometries[self._rows()]
 
-    def _statistics(self, indices: ArrayLike) -> Statistics:
-        """Describe the targets of the samples `indices` (or a mask), without missing ones.
+    def _shaped(self, values: NDArray[np.float64]) -> Any:
+        """Make of float64 [..., T] what the targets of a dataset are."""
+        raise NotImplementedError
+
+    def statistics(self, indices: ArrayLike) -> Statistics:
+        """Return mean, std, min and max of the targets of the samples `indices`.
+
+        Meant for a training split: statistics over all samples would tell of the test split too.
+        Missing values do not count.
+
+        Parameters
+        ----------
+        indices : int [n], or bool [N]
 
         Returns
         -------
         Statistics
-            float64 [T] each; worked out in float64.
+            float32 tensors of the shape of one target; worked out in float64.
 
         Raises
         ------
         ValueError
-            A target has no value among these samples.
+            A target has no value among these samples, or `indices` are not one after the other.
         """
         index = np.asarray(indices)
+        if index.ndim != 1:
+            raise ValueError(f"indices [n] are needed, not of shape {list(index.shape)}")
         values = self._values[self._rows()[index if index.size else []]]
         if np.isnan(values).all(axis=0).any():
             raise ValueError("no statistics: a target has no value among these samples")
-        return Statistics(
-            np.nanmean(values, axis=0),
-            np.nanstd(values, axis=0),
-            np.nanmin(values, axis=0),
-            np.nanmax(values, axis=0),
-        )
+        of_all = (np.nanmean, np.nanstd, np.nanmin, np.nanmax)
+        return Statistics(*(self._shaped(function(values, axis=0)) for function in of_all))
 
     def indices_with(self, elements: str | Iterable[str]) -> NDArray[np.int64]:
         """Return the indices of samples that contain any of the elements, int64, in order.
@@ -193,6 +203,17 @@ class PairSamples:
                 raise ValueError(f"{symbol!r} is not the symbol of an element")
         numbers = [ATOMIC_NUMBERS[symbol] for symbol in symbols]
         return np.asarray(np.isin(self.atomic_numbers, numbers).any(axis=1))
+
+
+def whole(indices: Sequence[int]) -> NDArray[np.int64]:
+    """Return indices as an array; unlike NumPy's conversion this rounds none.
+
+    Raises
+    ------
+    TypeError
+        One is no whole number.
+    """
+    return np.array([*map(operator.index, indices)], np.int64)
 
 
 def _cached(images: RenderedImages | Image) -> ImageCache | RenderedImages | Image:
