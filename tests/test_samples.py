@@ -54,7 +54,7 @@ def test_of_several_labels_all_have_to_be_there(archive):
     [
         (["e_gap_ev"], "drop", "unknown label 'e_gap_ev'; did you mean 'e_g_ev'"),
         (["E_g_eV"], "drop", "did you mean 'e_g_ev'"),
-        (["???"], "drop", "did you mean 'total_energy_ev'"),
+        (["???"], "drop", r"unknown label '\?\?\?'; known: 'total_energy_ev', "),
         (["system_id_guess"], "drop", "'system_id_guess' is text"),
         ([], "drop", "at least one target label"),
         (["e_g_ev"], "ignore", "missing must be 'drop', 'nan' or 'error'"),

@@ -103,7 +103,8 @@ class PairSamples:
         lacking: NDArray[np.bool_] = np.asarray(np.isnan(values).any(axis=1))
         what = " and ".join(labels)
         if missing == "error" and lacking.any():
-            found = f"{counted(lacking.sum(), 'pair')} without, the first {columns.pair_names[lacking][0]}"
+            without = columns.pair_names[lacking]
+            found = f"{counted(len(without), 'pair')} without, the first {without[0]}"
             raise ParseError(path, None, f"{what} for every pair", found)
         keep = ~lacking if missing == "drop" else np.ones(len(lacking), np.bool_)
         if not keep.any():
@@ -229,5 +230,10 @@ def _label_index(columns: Columns, name: str) -> int:
         return names.index(name)
     if name in columns.text_label_names.tolist():
         raise ValueError(f"label {name!r} is text and cannot be a target")
-    nearest = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.4) or names
-    raise ValueError(f"unknown label {name!r}; did you mean {', '.join(map(repr, nearest))}?")
+    nearest = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.4)
+    known = f"did you mean {_listed(nearest)}?" if nearest else f"known: {_listed(names) or 'none'}"
+    raise ValueError(f"unknown label {name!r}; {known}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
