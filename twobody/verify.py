@@ -147,11 +147,10 @@ def basis(found: images.Image) -> Iterator[Finding]:
 
 def pixels(archive: Archive, columns: Columns) -> Iterator[Finding]:
     """Images are finite, and not negative where they cannot be."""
-    bounded = [channel.non_negative for channel in images.CHANNELS]
+    bounded = np.array([channel.non_negative for channel in images.CHANNELS])
     for start, block in _stored_images(archive, columns):
-        infinite = ~np.isfinite(block).all((2, 3))
-        negative = (block < 0).any((2, 3)) & bounded
-        yield from _channels_where(infinite, "is not finite", columns, start)
+        yield from _channels_where(~np.isfinite(block), "is not finite", columns, start)
+        negative = (block < 0) & bounded[:, None, None]
         yield from _channels_where(negative, "is negative", columns, start)
 
 
@@ -159,15 +158,15 @@ def products(archive: Archive, columns: Columns) -> Iterator[Finding]:
     """Images are amplitudes x basis, bit for bit."""
     for start, block in _stored_images(archive, columns):
         expected = columns.images[start : start + len(block)]
-        wrong = (block.view(np.uint32) != expected.view(np.uint32)).any((2, 3))
+        wrong = block.view(np.uint32) != expected.view(np.uint32)
         yield from _channels_where(wrong, "is not amplitudes x basis", columns, start)
 
 
 def _channels_where(
     wrong: NDArray[np.bool_], message: str, columns: Columns, start: int
 ) -> Iterator[Finding]:
-    """Yield the channels where `wrong` [n, 10] is true; its first row is pair `start`."""
-    for i, k in np.argwhere(wrong):
+    """Yield the channels with a pixel where `wrong` is true; its first row is pair `start`."""
+    for i, k in np.argwhere(wrong.any((2, 3))):
         yield Finding(str(columns.pair_names[start + i]), f"{images.CHANNEL_NAMES[k]} {message}")
 
 
