@@ -176,6 +176,15 @@ def test_what_is_suspect_in_the_shipped_pairs_is_said(archive):
     assert suspect["zero channels"] == [(None, "o_map_angular is zero in every pair")]
 
 
+def test_a_short_bond_is_found_by_the_geometry_where_there_is_no_metadata(small, tmp_path):
+    i = row(small, "H_H")
+    small["geometries"][i, 1, :3] = small["geometries"][i, 0, :3] + [0, 0, 0.25]
+    names = ("images", "geometries", "elements", "pair_names")
+    path = archives.write(tmp_path / "bare.npz", {name: small[name] for name in names})
+    # 0.25 Å over 2 x 0.31 Å.
+    assert ("H_H", "0.250 Å, 0.40 of the sum") in findings(path, warnings=True)["short bonds"]
+
+
 def test_a_label_that_no_pair_has_is_suspect(small, tmp_path):
     column(small, "band_energy_ev")[:] = np.nan
     path = archives.write(tmp_path / "changed.npz", consistent(small))

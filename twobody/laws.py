@@ -18,7 +18,7 @@ from twobody.columns import Columns, RenderedImages
 from twobody.dftbplus import POPULATION_TOLERANCE
 from twobody.elements import ATOMIC_NUMBERS, COVALENT_RADII, SHORTEST_PHYSICAL_BOND
 from twobody.labels import AU_TO_DEBYE, HARTREE_TO_EV, LABELS, NUMERIC_LABELS
-from twobody.pairs import BOND_TOLERANCE
+from twobody.pairs import BOND_TOLERANCE, bond_lengths
 
 FLOAT32_TOLERANCE = 1e-5  # Å, e: positions and populations are stored as float32
 LABEL_TOLERANCE = 1e-6  # of 1 or the value, in its unit: label files may have six decimals
@@ -62,6 +62,11 @@ def _labels(columns: Columns) -> Mapping[str, _Float]:
 
 def _metadata(columns: Columns) -> Mapping[str, _Float]:
     return dict(zip(columns.metadata_names.tolist(), columns.metadata_values.T, strict=True))
+
+
+def _distances(columns: Columns) -> _Float:
+    """Return the distances [N] [Å] of the atoms as `geometries` has them."""
+    return bond_lengths(columns.geometries[:, :, :3].astype(np.float64))
 
 
 def channel_amplitudes(stored: RenderedImages) -> Mapping[str, _Float]:
@@ -125,8 +130,7 @@ def two_atoms(columns: Columns) -> Iterator[Finding]:
 
 def bond_length(columns: Columns) -> Iterator[Finding]:
     """The distance of the atoms is the bond length of metadata and of distance_ang."""
-    positions = columns.geometries[:, :, :3].astype(np.float64)
-    distance = np.sqrt(((positions[:, 1] - positions[:, 0]) ** 2).sum(1))
+    distance = _distances(columns)
     in_metadata = _metadata(columns)["bond_length"]
     label = _labels(columns)["distance_ang"]
     yield from _differences(
@@ -230,7 +234,7 @@ def dipole_channel(columns: Columns, amplitudes: Mapping[str, _Float]) -> Iterat
 
 def short_bonds(columns: Columns) -> Iterator[Finding]:
     """No bond is shorter than 0.75 of the sum of the covalent radii (Cordero 2008)."""
-    length = _metadata(columns)["bond_length"]
+    length = _distances(columns)
     radii = [[COVALENT_RADII.get(e, np.nan) for e in row] for row in columns.elements.tolist()]
     ratio = length / np.array(radii).reshape(-1, 2).sum(1)
     for i in np.flatnonzero(ratio < SHORTEST_PHYSICAL_BOND):
