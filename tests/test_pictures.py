@@ -1,10 +1,12 @@
 """Pictures of a pair and of a label: what is drawn, and where."""
 
+from dataclasses import replace
+
 import archives
 import numpy as np
 import pytest
 
-from twobody import ParseError
+from twobody import ParseError, pictures
 from twobody.archive_reader import read_columns
 from twobody.images import CHANNELS
 from twobody.one_pair import find_pair
@@ -46,6 +48,25 @@ def test_only_a_channel_of_both_signs_has_diverging_colours_symmetric_about_zero
     assert [k for k, name in enumerate(maps) if name == "RdBu_r"] == [5]
     low, high = axes[5].images[0].get_clim()
     assert low == -high
+
+
+def test_a_channel_that_was_added_is_drawn_in_a_row_of_its_own(columns, monkeypatch):
+    """What docs/howto.md promises: one more row of panels, and none that is empty."""
+    monkeypatch.setattr(pictures, "CHANNELS", (*CHANNELS, replace(CHANNELS[0], name="added")))
+    first = columns.images[:1]
+    more = replace(columns, images=np.concatenate([first, first[:, :1]], axis=1))
+    figure = pair_figure(more, 0)
+    assert [panel.get_title() for panel in panels(figure)][-2:] == ["q_image_negative", "added"]
+    assert figure.get_size_inches().tolist() == [17, pytest.approx(3.7 * 3)]
+    assert sum(not axes.get_visible() for axes in figure.axes) == 4
+
+
+@pytest.mark.parametrize(
+    ("size", "ticks"), [(32, [0, 8, 16, 24, 31]), (64, [0, 16, 32, 48, 63]), (4, [0, 1, 2, 3])]
+)
+def test_ticks_are_pixels_of_the_image(columns, size, ticks):
+    panel = panels(pair_figure(replace(columns, images=np.ones((1, 10, size, size))), 0))[0]
+    assert panel.get_xticks().tolist() == panel.get_yticks().tolist() == ticks
 
 
 def test_a_label_is_mapped_element_by_element_by_atomic_number(archive, columns):

@@ -5,6 +5,7 @@ Drawn with matplotlib, which the extra ``plot`` installs.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.images import CHANNELS, atom_pixels
 from twobody.labels import LABELS, SIGNED_GROUPS
+from twobody.pairs import bond_lengths
 from twobody.text import quote
 
 if TYPE_CHECKING:
@@ -24,20 +26,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DRAWN_LABEL = "e_g_ev"
+_PANELS_PER_ROW = 5
 
 # Both are told apart with any kind of colour vision, the first also in grey.
 _SEQUENTIAL, _DIVERGING = "viridis", "RdBu_r"
 
 
 def pair_figure(columns: Columns, row: int) -> Figure:
-    """Draw the ten channels of a pair, with its atoms marked."""
-    figure = _figure(17, 7.4)
+    """Draw the channels of a pair, five a row, with its atoms marked."""
+    rows = math.ceil(len(CHANNELS) / _PANELS_PER_ROW)
+    figure = _figure(17, 3.7 * rows)
     name, images = str(columns.pair_names[row]), columns.images[row : row + 1][0]
     positions = columns.geometries[row, :, :3].astype(np.float64)
-    length = float(np.sqrt(((positions[1] - positions[0]) ** 2).sum()))
+    length = float(bond_lengths(positions))
     figure.suptitle(f"{name.replace('_', '–')}, bond length {length:.4f} Å", fontsize=15)
     symbols = columns.elements[row].tolist()
-    for axes, channel, image in zip(figure.subplots(2, 5).flat, CHANNELS, images, strict=True):
+    panels = figure.subplots(rows, _PANELS_PER_ROW, squeeze=False).flat
+    for axes in panels[len(CHANNELS) :]:
+        axes.set_visible(False)
+    for axes, channel, image in zip(panels[: len(CHANNELS)], CHANNELS, images, strict=True):
         _draw_channel(axes, image, channel.unit)
         axes.set_title(channel.name, fontsize=11)
         _mark_atoms(axes, symbols, image.shape[0])
@@ -53,8 +60,10 @@ def _draw_channel(axes: Axes, image: NDArray[np.float32], unit: str) -> None:
     else:
         limits = {"cmap": _SEQUENTIAL, "vmin": 0, "vmax": high or 1}
     drawn = axes.imshow(image, interpolation="nearest", **limits)
-    axes.set_xticks([0, 8, 16, 24, 31])
-    axes.set_yticks([0, 8, 16, 24, 31])
+    size = image.shape[0]
+    ticks = [*range(0, size - 1, math.ceil(size / 4)), size - 1]
+    axes.set_xticks(ticks)
+    axes.set_yticks(ticks)
     axes.tick_params(labelsize=7)
     bar = axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.03)
     bar.set_label("zero everywhere" if low == high == 0 else f"[{unit}]", fontsize=9)
