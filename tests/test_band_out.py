@@ -58,6 +58,7 @@ def test_two_spins_at_two_k_points():
     assert levels.spins.tolist() == [1] * 10 + [2] * 10
     assert levels.k_points.tolist() == ([1] * 5 + [2] * 5) * 2
     assert levels.energies.tolist() == [-5.207, -2.050, -0.818, -0.818, 1.962] * 4
+    assert levels.blocks == ((1, 1, 0.5, 1), (2, 1, 0.5, 8), (1, 2, 0.5, 15), (2, 2, 0.5, 22))
 
 
 @pytest.mark.parametrize(

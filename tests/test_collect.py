@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import layouts
+import pytest
 from conftest import RAW_DATA, below
 
 from twobody.collect import collect_pair
@@ -54,8 +56,83 @@ def test_a_level_too_few_is_named(small_raw_data):
     folder = small_raw_data / "H_Li"
     replace_in(folder / "band.out", "     5     1.962  0.00000\n", "")
     assert errors_of(folder) == [
-        "band.out: expected 5 levels, one an orbital, for k-point 1, spin 1, found 4"
+        "band.out:1: expected 5 levels, one an orbital, for k-point 1, spin 1, found 4"
     ]
+
+
+def block(spin: int, *occupations: float, k_point: int = 1, weight: float = 1.0) -> str:
+    """Print a block for H-Li, or any other pair: energies mean nothing here."""
+    heading = f" KPT {k_point:12d}  SPIN {spin:12d}  KWEIGHT {weight:21.16f}     \n"
+    rows = [f"{i:6d}{i:10.3f}{occupation:9.5f}\n" for i, occupation in enumerate(occupations, 1)]
+    return heading + "".join(rows) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("layout", "band_out"),
+    [
+        (None, block(1, 1.99994, 0.00003, 0.00003, 0, 0)),  # Fermi filling
+        (None, block(1, 2.07, -0.07, 0, 0, 0)),  # Methfessel-Paxton filling
+        (  # 0.75 * 1.5 e + 0.25 * 3.5 e are 2 e
+            None,
+            block(1, 1.5, 0, 0, 0, 0, weight=0.75)
+            + block(1, 2, 1.5, 0, 0, 0, k_point=2, weight=0.25),
+        ),
+        (layouts.spin_polarised, block(1, 1, 0, 0, 0, 0) + block(2, 1, 0, 0, 0, 0)),
+        (layouts.non_collinear, block(1, 1, 1, *[0] * 8)),
+    ],
+    ids=["Fermi", "Methfessel-Paxton", "k-points", "spin-polarised", "non-collinear"],
+)
+def test_levels_of_any_kind_of_run_are_taken(small_raw_data, layout, band_out):
+    folder = small_raw_data / "H_Li"
+    if layout is not None:
+        text = layout(layouts.real("H_Li"))
+        (folder / "detailed.out").write_text(text, encoding="utf-8", newline="\n")
+    (folder / "band.out").write_text(band_out, encoding="utf-8", newline="\n")
+    assert errors_of(folder) == []
+
+
+ELECTRONS = "occupations that add up to the electrons of detailed.out, 2.00000"
+
+
+@pytest.mark.parametrize(
+    ("polarised", "band_out", "error"),
+    [
+        (True, block(1, 1, 1, 0, 0, 0), "6: expected a block for k-point 1, spin 2, found none"),
+        (
+            False,
+            block(1, 1, 0, 0, 0, 0) + block(2, 1, 0, 0, 0, 0),
+            "8: expected spin 1, as in detailed.out, found spin 2",
+        ),
+        (
+            True,
+            block(3, 1, 1, 0, 0, 0),
+            "1: expected spin 1 or 2, as in detailed.out, found spin 3",
+        ),
+        (False, block(1, 1, 0, 0, 0, 0), f"1: expected {ELECTRONS}, found 1.00000"),
+        (False, block(1, 2, 0, 0, 0, 0, weight=0.5), f"1: expected {ELECTRONS}, found 1.00000"),
+        (False, block(1, 1.9997, 0, 0, 0, 0), f"1: expected {ELECTRONS}, found 1.99970"),
+        (
+            False,
+            block(1, 2.5, 0.5, -1, 0, 0),
+            "2: expected an occupation from 0 to 2, found 2.50000",
+        ),
+        (False, block(1, 2, 1, -1, 0, 0), "4: expected an occupation from 0 to 2, found -1.00000"),
+        (
+            True,
+            block(1, 2, 0, 0, 0, 0) + block(2, 0, 0, 0, 0, 0),
+            "2: expected an occupation from 0 to 1, found 2.00000",
+        ),
+    ],
+)
+def test_levels_that_are_not_those_of_detailed_out_are_named(
+    small_raw_data, polarised, band_out, error
+):
+    folder = small_raw_data / "H_Li"
+    if polarised:
+        text = layouts.spin_polarised(layouts.real("H_Li"))
+        (folder / "detailed.out").write_text(text, encoding="utf-8", newline="\n")
+    (folder / "band.out").write_text(band_out, encoding="utf-8", newline="\n")
+    assert errors_of(folder) == [f"band.out:{error}"]
 
 
 def test_what_is_wrong_with_each_file_is_listed(small_raw_data):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,15 @@ from twobody.errors import ParseError
 from twobody.text import PathLike, parse_integer, parse_number, quote, read_text, split_lines
 
 _BLOCK = re.compile(r"\s*KPT\s+([0-9]{1,18})\s+SPIN\s+([0-9]{1,18})\s+KWEIGHT\s+(\S+)")
+
+
+class Block(NamedTuple):
+    """The heading of the levels of a spin at a k-point."""
+
+    k_point: int
+    spin: int
+    weight: float
+    line: int  # counted from 1; the levels stand below it, one a line
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +36,15 @@ class Levels:
         [e]; up to 2 per level, up to 1 where the run is spin-polarised.
     spins, k_points : int64 [n]
         Counted from 1.
+    blocks : tuple of Block
+        What the levels stand in, all of one size, in the order of the file.
     """
 
     energies: NDArray[np.float64]
     occupations: NDArray[np.float64]
     spins: NDArray[np.int64]
     k_points: NDArray[np.int64]
+    blocks: tuple[Block, ...] = ()
 
 
 def read_band_out(path: PathLike) -> Levels:
@@ -50,7 +63,9 @@ def parse_band_out(text: str, path: PathLike | None = None) -> Levels:
     """
     lines = split_lines(text)
     rows: list[tuple[float, float, int, int]] = []
-    sizes: dict[tuple[int, int], int] = {}
+    blocks: list[Block] = []
+    seen: set[tuple[int, int]] = set()
+    size = 0
     i = 0
     while i < len(lines):
         if not lines[i]:
@@ -59,13 +74,15 @@ def parse_band_out(text: str, path: PathLike | None = None) -> Levels:
         match = _BLOCK.fullmatch(lines[i])
         if match is None:
             raise ParseError(path, i + 1, "'KPT (n) SPIN (n) KWEIGHT (number)'", quote(lines[i]))
-        parse_number(match[3], path, i + 1, "the weight of the k-point")
+        weight = parse_number(match[3], path, i + 1, "the weight of the k-point")
         k_point, spin = int(match[1]), int(match[2])
         levels, stop = _block(lines, i + 1, path)
-        if (k_point, spin) in sizes or (sizes and len(levels) not in sizes.values()):
+        size = size or len(levels)
+        if (k_point, spin) in seen or len(levels) != size:
             expected = "a new k-point or spin with as many levels as the first"
             raise ParseError(path, i + 1, expected, f"{quote(lines[i])} with {len(levels)}")
-        sizes[k_point, spin] = len(levels)
+        seen.add((k_point, spin))
+        blocks.append(Block(k_point, spin, weight, i + 1))
         rows += [(energy, occupation, spin, k_point) for energy, occupation in levels]
         i = stop
     if not rows:
@@ -73,7 +90,7 @@ def parse_band_out(text: str, path: PathLike | None = None) -> Levels:
     energies, occupations, spins, k_points = (
         np.array(column) for column in zip(*rows, strict=True)
     )
-    return Levels(energies, occupations, spins, k_points)
+    return Levels(energies, occupations, spins, k_points, tuple(blocks))
 
 
 def _block(
