@@ -1,5 +1,7 @@
 """Two archives: what only one has, and where they differ most."""
 
+from dataclasses import replace
+
 import archives
 import numpy as np
 import pytest
@@ -121,6 +123,29 @@ def test_every_kind_of_quantity_is_compared(compared, small, quantity, change):
     result = compared()
     assert not result["equal"]
     assert [(d["quantity"], d["pair"]) for d in result["differences"]] == [(quantity, "H_He")]
+
+
+def test_other_names_of_channels_and_units_are_not_equal(built):
+    columns = read_columns(built)
+    channels, units = columns.channels.copy(), columns.label_units.copy()
+    channels[7], units[columns.label_names == "e_g_ev"] = "c7", "kcal"
+    result = compare(columns, replace(columns, channels=channels, label_units=units))
+    assert not result["equal"]
+    assert result["stated"] == [
+        {"what": "channel 7", "first": "com_orbital", "second": "c7"},
+        {"what": "unit of e_g_ev", "first": "eV", "second": "kcal"},
+    ]
+    assert "unit of e_g_ev: first 'eV', second 'kcal'" in format_comparison(result)
+
+
+def test_metadata_are_as_exact_as_labels_but_in_archives_of_the_original_project(compared, small):
+    metadata(small, "total_energy")[:] *= 1 + 1e-8
+    small["metadata"] = archives.dicts(small)[1]
+    result = compared()
+    (difference,) = result["differences"]
+    assert (difference["quantity"], difference["beyond_rounding"]) == ("metadata total_energy", 6)
+    assert not result["equal"]
+    assert compared(archives.write_original)["equal"]
 
 
 def test_the_largest_difference_of_a_channel_is_shown_with_its_pair_and_pixel(compared, small):

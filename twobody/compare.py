@@ -58,6 +58,7 @@ def compare(first: Columns, second: Columns) -> dict[str, Any]:
     -------
     dict
         What JSON can hold: equal; pairs and labels, each with only_in_first and only_in_second;
+        stated, the names of channels and units of labels that differ: what, first, second;
         differences, one for every quantity that is not the same to the last bit: quantity, pairs
         (how many differ), beyond_rounding (how many by more than rounding), and of the pair with
         the largest difference pair, first, second (None is missing), difference.
@@ -70,6 +71,7 @@ def compare(first: Columns, second: Columns) -> dict[str, Any]:
     pairs = only_in_one(first.pair_names, second.pair_names)
     labels = only_in_one(*(np.append(c.label_names, c.text_label_names) for c in (first, second)))
     names = np.intersect1d(first.pair_names, second.pair_names)
+    stated = _other_texts(first, second)
     differences = [
         _largest(names, quantity)
         for quantity in shared_quantities(first, second)
@@ -79,10 +81,11 @@ def compare(first: Columns, second: Columns) -> dict[str, Any]:
     return {
         "first": str(first.path),
         "second": str(second.path),
-        "equal": complete and not any(d["beyond_rounding"] for d in differences),
+        "equal": complete and not stated and not any(d["beyond_rounding"] for d in differences),
         "shared_pairs": len(names),
         "pairs": pairs,
         "labels": labels,
+        "stated": stated,
         "differences": differences,
     }
 
@@ -93,6 +96,25 @@ def only_in_one(first: NDArray[np.str_], second: NDArray[np.str_]) -> dict[str, 
         "only_in_first": np.setdiff1d(first, second).tolist(),
         "only_in_second": np.setdiff1d(second, first).tolist(),
     }
+
+
+def _other_texts(first: Columns, second: Columns) -> list[dict[str, str]]:
+    """Return what the two call the channels, and the units of labels that both have, if not so."""
+    here, there = (
+        {f"channel {k}": name for k, name in enumerate(columns.channels.tolist())}
+        | {
+            f"unit of {label}": unit
+            for label, unit in zip(
+                columns.label_names.tolist(), columns.label_units.tolist(), strict=True
+            )
+        }
+        for columns in (first, second)
+    )
+    return [
+        {"what": what, "first": here[what], "second": there[what]}
+        for what in here
+        if what in there and here[what] != there[what]
+    ]
 
 
 def shared_quantities(first: Columns, second: Columns) -> Iterator[Quantity]:
@@ -106,9 +128,11 @@ def shared_quantities(first: Columns, second: Columns) -> Iterator[Quantity]:
         distance = np.where(here[name] == there[name], 0.0, np.inf)
         yield Quantity(name, here[name], there[name], distance, np.zeros(len(rows)))
     here, there = _numbers(first, rows), _numbers(second, others)
+    ours = all(isinstance(columns.images, RenderedImages) for columns in (first, second))
     for name in here:
         if name in there:
-            yield _compared(name, here[name], there[name])
+            single = here[name].dtype == np.float32 or (name.startswith("metadata") and not ours)
+            yield _compared(name, here[name], there[name], single=single)
     yield from _compared_images(first.images, rows, second.images, others)
 
 
@@ -135,8 +159,7 @@ def _numbers(columns: Columns, rows: _Rows) -> Mapping[str, NDArray[Any]]:
     return numbers
 
 
-def _compared(name: str, first: NDArray[Any], second: NDArray[Any]) -> Quantity:
-    single = first.dtype == np.float32 or name.startswith("metadata")
+def _compared(name: str, first: NDArray[Any], second: NDArray[Any], *, single: bool) -> Quantity:
     tolerance = SINGLE_TOLERANCE if single else VALUE_TOLERANCE
     first, second = first.astype(np.float64), second.astype(np.float64)
     distance = np.nan_to_num(np.abs(first - second), nan=0.0, posinf=np.inf)
@@ -195,6 +218,8 @@ def format_comparison(content: dict[str, Any]) -> Iterator[str]:
             if names:
                 yield f"{kind} {side.replace('_', ' ')}: {len(names)}"
                 yield from wrapped(names, "  ")
+    for text in content["stated"]:
+        yield f"{text['what']}: first {text['first']!r}, second {text['second']!r}"
     if content["differences"]:
         rows = [("quantity", "pairs", "beyond", "largest at", "first", "second", "difference")]
         rows += [
