@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +103,11 @@ def check_usage(modes: list[str], pair: str | None, label: str | None, *, as_jso
 def check_new_files(file: Path, *, draw: Path | None, report: Path | None) -> None:
     """Refuse names that say something else than what is written: another format, or the archive."""
     for path, suffix in ((draw, ".png"), (report, ".html")):
-        if path is not None and (path.suffix.lower() != suffix or path.resolve() == file.resolve()):
+        if path is None:
+            continue
+        with suppress(FileNotFoundError):
+            path.stat()  # a link that leads to itself is an OSError
+        if path.suffix.lower() != suffix or os.path.realpath(path) == os.path.realpath(file):
             raise ParseError(path, None, f"a new file with the suffix {suffix}", f"{path.name!r}")
 
 

@@ -1,6 +1,7 @@
 """Archives open as columns: ours, those of the original project, and no others."""
 
 import io
+import json
 import os
 import zipfile
 
@@ -11,6 +12,7 @@ from twobody import ParseError
 from twobody.archive import MEMBERS, Archive
 from twobody.archive_reader import ORIGINAL_MEMBERS, read_columns
 from twobody.columns import RenderedImages
+from twobody.images import CHANNEL_NAMES
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
 from twobody.pairs import METADATA_NAMES
 
@@ -145,6 +147,14 @@ def test_labels_and_metadata_that_are_not_there_stay_missing(original, tmp_path)
     assert np.isnan(columns.metadata_values).all()
 
 
+def test_a_known_text_label_is_text_though_no_pair_has_it(original, tmp_path):
+    original["labels"] = np.array([{"system_id_guess": None}, {"a": None}, {}], dtype=object)
+    columns = read_columns(save(tmp_path / "old.npz", original))
+    assert columns.text_label_names.tolist() == ["system_id_guess"]
+    assert columns.text_label_values.tolist() == [[""], [""], [""]]
+    assert columns.label_names.tolist() == ["a"]
+
+
 def test_a_text_label_with_nan_for_missing_is_text(original, tmp_path):
     original["labels"] = np.array([{"a": "x"}, {"a": float("nan")}, {}], dtype=object)
     columns = read_columns(save(tmp_path / "old.npz", original))
@@ -167,6 +177,7 @@ def test_a_text_label_with_nan_for_missing_is_text(original, tmp_path):
         ("pair_names", np.array(["A_B", "A_B", "C_D"]), "'A_B' 2 times"),
         ("labels", np.array([[1.0], {}, {}], dtype=object), "another object"),
         ("labels", np.array([{"a": "x"}, {"a": 1.0}, {}], dtype=object), "among text"),
+        ("labels", np.array([{"e_g_ev": "x"}, {}, {}], dtype=object), "'e_g_ev'.* a str"),
         ("labels", np.array([{"a": (1.0,)}, {}, {}], dtype=object), "a tuple"),
         ("labels", np.array([{"a": 10**400}, {}, {}], dtype=object), "too large"),
         ("labels", np.array([{"\ud800": 1.0}, {}, {}], dtype=object), "text"),
@@ -256,6 +267,34 @@ def npy(array: np.ndarray) -> bytes:
 )
 def test_an_archive_of_ours_with_another_layout_is_refused(members, message, ours, tmp_path):
     rewrite(ours, tmp_path / "other.npz", **members)
+    with pytest.raises(ParseError, match=message):
+        read_columns(tmp_path / "other.npz")
+
+
+@pytest.mark.parametrize(
+    ("provenance", "message"),
+    [
+        ({"format_version": 2}, "format_version 1 or less in member 'provenance', found 2$"),
+        ({"encoding": "b"}, "the encoding published in member 'provenance', found 'b'$"),
+        ({"encoding": None}, "the encoding published in member 'provenance', found a NoneType$"),
+    ],
+)
+def test_an_archive_of_another_format_or_encoding_is_refused(provenance, message, ours, tmp_path):
+    rewrite(ours, tmp_path / "later.npz", provenance=npy(np.array(json.dumps(provenance))))
+    with pytest.raises(ParseError, match=r"later\.npz: expected " + message):
+        read_columns(tmp_path / "later.npz")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "{}", '{"format_version": 0}'])
+def test_a_provenance_that_says_nothing_else_is_no_hindrance(text, ours, tmp_path):
+    rewrite(ours, tmp_path / "other.npz", provenance=npy(np.array(text)))
+    assert read_columns(tmp_path / "other.npz").provenance == text
+
+
+def test_an_archive_with_other_channels_is_refused(ours, tmp_path):
+    channels = [*CHANNEL_NAMES[:7], "c7", *CHANNEL_NAMES[8:]]
+    rewrite(ours, tmp_path / "other.npz", channels=npy(np.array(channels)))
+    message = "expected the channel com_orbital in member 'channels', found 'c7'"
     with pytest.raises(ParseError, match=message):
         read_columns(tmp_path / "other.npz")
 

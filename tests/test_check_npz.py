@@ -66,6 +66,35 @@ def test_verifying_a_good_archive_exits_0_and_a_wrong_one_1(built, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("change", ["channels", "provenance"])
+def test_an_archive_of_another_version_is_verified_and_otherwise_refused(built, tmp_path, change):
+    members = archives.members(built)
+    provenance = json.dumps({**json.loads(str(members["provenance"])), "format_version": 99})
+    members |= {"channels": members["channels"][::-1]} if change == "channels" else {}
+    members |= {"provenance": np.array(provenance)} if change == "provenance" else {}
+    path = archives.write(tmp_path / "later.npz", members)
+    result = run(path, "--verify")
+    assert result.exit_code == 1
+    assert "BROKEN   schema" in result.stdout
+    assert run(path, "--against", tmp_path).exit_code == 1
+    for arguments in ([], ["--pair", "0"], ["--compare", built], ["--draw", tmp_path / "a.png"]):
+        result = run(path, *arguments)
+        assert result.exit_code == 2
+        assert result.stderr.startswith(f"Error: {path}: expected ")
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_picture_in_the_place_of_a_loop_of_links_is_one_error(built, tmp_path):
+    for option, name in (("--draw", "loop.png"), ("--report", "loop.html")):
+        (tmp_path / name).symlink_to(name)
+        result = run(built, option, tmp_path / name)
+        assert isinstance(result.exception, SystemExit), result.exception
+        assert result.exit_code == 2
+        (line,) = result.stderr.splitlines()
+        assert str(tmp_path / name) in line
+        assert (tmp_path / name).is_symlink()
+
+
 def test_against_the_raw_files_every_law_is_checked_too(built, small_raw_data):
     result = run(built, "--against", small_raw_data)
     assert result.exit_code == 0

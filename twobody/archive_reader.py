@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.archive import MEMBERS, Archive
+from twobody.archive import FORMAT_VERSION, MEMBERS, Archive
 from twobody.columns import Columns, RenderedImages
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import ParseError
-from twobody.images import CHANNEL_NAMES
+from twobody.images import CHANNEL_NAMES, ENCODING
 from twobody.labels import LABELS
+from twobody.overview import read_provenance
 from twobody.pairs import METADATA_NAMES
 from twobody.text import PathLike, is_text, quote
 
@@ -43,9 +44,17 @@ def read_columns(path: PathLike) -> Columns:
     Raises
     ------
     ParseError
-        The file is no such archive or damaged, a name comes twice, a symbol is no element, or
-        (original project) a pickle holds anything but plain objects, or others than expected.
+        The file is no such archive or damaged, a name comes twice, a symbol is no element, a later
+        version wrote it, its channels are others, or (original project) a pickle holds anything but
+        plain objects, or others than expected.
     """
+    columns = read_any_version(path)
+    _check_version(columns)
+    return columns
+
+
+def read_any_version(path: PathLike) -> Columns:
+    """Read as `read_columns` does, also what has other channels or says it is of a later format."""
     with Archive(path) as archive:
         sizes: dict[str, int] = {}
         for fault in layout_faults(archive, sizes):
@@ -60,6 +69,24 @@ def read_columns(path: PathLike) -> Columns:
             found = f"{quote(str(unique[counts.argmax()]))} {counts.max()} times"
             raise _error(archive.path, name, "every name once", found)
     return columns
+
+
+def _check_version(columns: Columns) -> None:
+    """Refuse other channels, and a provenance, if it can be read, of what is not known here."""
+    for channel, found in zip(CHANNEL_NAMES, columns.channels.tolist(), strict=True):
+        if found != channel:
+            raise _error(columns.path, "channels", f"the channel {channel}", quote(found))
+    try:
+        provenance = read_provenance(columns) or {}
+    except ParseError:
+        return  # the data need it not; what shows or verifies it refuses it
+    version = provenance.get("format_version", FORMAT_VERSION)
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        expected = f"format_version {FORMAT_VERSION} or less"
+        raise _error(columns.path, "provenance", expected, str(version))
+    if (encoding := provenance.get("encoding", ENCODING)) != ENCODING:
+        found = quote(encoding) if isinstance(encoding, str) else f"a {type(encoding).__name__}"
+        raise _error(columns.path, "provenance", f"the encoding {ENCODING}", found)
 
 
 def _error(path: Path, member: str, expected: str, found: str) -> ParseError:
@@ -231,12 +258,16 @@ def _dicts(archive: Archive, name: str, n: int) -> list[_Row]:
 
 
 def _label_columns(path: Path, rows: Iterable[_Row]) -> dict[str, NDArray[Any]]:
-    """Turn dicts into columns: float64 [N], NaN where missing, or str [N], empty where missing."""
+    """Turn dicts into columns: float64 [N], NaN where missing, or str [N], empty where missing.
+
+    Labels that the schema does not know are text where any of their values is.
+    """
     names = dict.fromkeys(name for row in rows for name in row)
+    kinds = {label.name: label.kind for label in LABELS}
     columns: dict[str, NDArray[Any]] = {}
     for name in names:
         values = [row.get(name) for row in rows]
-        if any(isinstance(value, str) for value in values):
+        if kinds[name] == "text" if name in kinds else any(isinstance(v, str) for v in values):
             columns[name] = _text(path, "labels", ["" if _missing(v) else v for v in values])
         else:
             columns[name] = np.array([_number(path, "labels", name, v) for v in values])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from twobody import images
 from twobody.analysis import ANALYSIS
 from twobody.archive import FORMAT_VERSION, Archive
-from twobody.archive_reader import layout_faults, read_columns
+from twobody.archive_reader import layout_faults, read_any_version
 from twobody.columns import Columns, RenderedImages
 from twobody.copies import analysis, as_dataset, dicts
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
@@ -58,7 +58,7 @@ def verify(path: Path) -> list[Check]:
         checks = [check(layout, layout(archive))]
         if checks[0].findings:
             return checks
-        columns = read_columns(path)
+        columns = read_any_version(path)
         if isinstance(columns.images, RenderedImages):
             checks += [check(schema, schema(columns))]
             if checks[-1].findings:
