@@ -23,7 +23,7 @@ ALL_PAIRS = find_pairs(RAW_DATA)[0]
 
 
 def pair_files(name: str) -> pairs._Files:
-    return pairs._read_files(str(RAW_DATA / name), InputDigest())
+    return pairs._read_files(str(RAW_DATA / name))
 
 
 def assert_same_bits(here: PairTable, there: PairTable) -> None:

@@ -21,7 +21,7 @@ def change(path: Path, old: str, new: str) -> None:
 
 
 def problems_of(folder: Path, *, allow_unconverged: bool = False) -> list[str]:
-    pair, errors = read_pair(folder, InputDigest(), allow_unconverged=allow_unconverged)
+    pair, errors = read_pair(folder, allow_unconverged=allow_unconverged)
     assert (pair is None) == bool(errors)
     return [below(folder, error) for error in errors]
 
@@ -40,6 +40,12 @@ def test_files_and_hidden_folders_are_no_pairs(small_raw_data):
     assert find_pairs(small_raw_data) == (list(SMALL), [])
 
 
+def test_links_that_lead_nowhere_are_no_pairs(small_raw_data):
+    (small_raw_data / "circle").symlink_to("circle")
+    (small_raw_data / "nowhere").symlink_to("missing")
+    assert find_pairs(small_raw_data) == (list(SMALL), [])
+
+
 @pytest.mark.parametrize("make", [lambda _: None, Path.touch], ids=["missing", "a file"])
 def test_what_is_no_folder_holds_no_pairs(tmp_path, make):
     make(tmp_path / "raw_data")
@@ -48,7 +54,7 @@ def test_what_is_no_folder_holds_no_pairs(tmp_path, make):
 
 
 def test_a_pair_is_its_geometry_and_its_detailed_output():
-    pair, errors = read_pair(RAW_DATA / "H_Li", InputDigest())
+    pair, errors = read_pair(RAW_DATA / "H_Li")
     assert errors == []
     assert pair is not None
     assert pair.name == "H_Li"
@@ -217,7 +223,7 @@ def test_a_detailed_out_of_one_atom_is_refused(small_raw_data):
     text = text.replace("Total charge:     0.00000000", "Total charge:    -0.40784956")
     text = text.replace("(up):      2.00000000", "(up):      1.40784956")
     path.write_text(text, encoding="utf-8", newline="\n")
-    assert problems_of(folder) == ["detailed.out: expected two atoms, found 1"]
+    assert problems_of(folder) == ["detailed.out:17: expected two atoms, found 1"]
 
 
 SECTIONS = {  # what the build needs and a legal detailed.out may lack: the lines that hold it

@@ -13,7 +13,6 @@ from twobody.columns import Columns, RenderedImages
 from twobody.compare import only_in_one, shared_quantities
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import PairProblem
-from twobody.files import InputDigest
 from twobody.images import CHANNEL_NAMES, basis_images
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
 from twobody.laws import LABEL_TOLERANCE, Finding
@@ -69,7 +68,7 @@ def raw_pairs(columns: Columns, raw: Columns, problems: list[PairProblem]) -> It
     """The archive has every pair that can be read from the raw files, and no other."""
     pairs = only_in_one(columns.pair_names, raw.pair_names)
     for name in pairs["only_in_second"]:
-        _, errors = read_pair(raw.path / name, InputDigest())
+        _, errors = read_pair(raw.path / name)
         if not errors:  # one that did not converge may have been left out
             yield Finding(name, "is not in the archive")
     reasons = {problem.pair_name: str(problem.error) for problem in problems}

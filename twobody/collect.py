@@ -7,7 +7,6 @@ from pathlib import Path
 
 from twobody.dftbplus import POPULATION_TOLERANCE, DetailedOut, Levels, read_band_out
 from twobody.errors import ParseError
-from twobody.files import InputDigest
 from twobody.label_files import PairLabels
 from twobody.labels import derive_labels
 from twobody.pairs import BAND_OUT, DETAILED_OUT, read_pair
@@ -27,7 +26,7 @@ def collect_pair(folder: Path) -> tuple[PairLabels | None, list[ParseError]]:
 
     Pairs whose SCC did not converge are taken: a label says so.
     """
-    pair, errors = read_pair(folder, InputDigest(), allow_unconverged=True)
+    pair, errors = read_pair(folder, allow_unconverged=True)
     try:
         levels = read_band_out(folder / BAND_OUT)
         if pair is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from twobody import images
 from twobody.bulk import OutputTable, Texts, read_standard
 from twobody.dftbplus import (
+    CHARGE_SECTIONS,
     POPULATION_TOLERANCE,
     DetailedOut,
     Geometry,
@@ -140,7 +142,7 @@ def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
     """
     try:
         with os.scandir(raw_data) as entries:
-            names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
+            names = [e.name for e in entries if not e.name.startswith(".") and _is_folder(e)]
     except OSError as error:
         raise ParseError(
             raw_data, None, "a readable folder of pairs", str(error.strerror)
@@ -160,6 +162,16 @@ def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
             twice = ParseError(raw_data / name, None, once, f"{turned} too")
             problems.append(PairProblem(name, twice))
     return pairs, problems
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether `entry` is a folder; a link that leads nowhere or in a circle is none."""
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return False
 
 
 def is_pair_name(name: str) -> bool:
@@ -205,7 +217,7 @@ def read_pairs(
 
 
 def read_pair(
-    folder: Path, digest: InputDigest, *, allow_unconverged: bool = False
+    folder: Path, *, allow_unconverged: bool = False
 ) -> tuple[Pair | None, list[ParseError]]:
     """Read and check the folder of a pair; return the pair, or everything that is wrong with it.
 
@@ -213,7 +225,7 @@ def read_pair(
     populations that differ between the files, no Mulliken analysis or dipole moment, SCC that did
     not converge.
     """
-    files = _read_files(os.fspath(folder), digest)
+    files = _read_files(os.fspath(folder))
     return _parse_pair(files, allow_unconverged=allow_unconverged)
 
 
@@ -227,13 +239,14 @@ class _Files(NamedTuple):
     errors: Sequence[ParseError]
 
 
-def _read_files(folder: str, digest: InputDigest) -> _Files:
+def _read_files(folder: str, digest: InputDigest | None = None) -> _Files:
     name = os.path.basename(folder)  # noqa: PTH119 - see read_pairs
     contents, errors = {}, []
     for file in (DETAILED_OUT, GEO_END_XYZ):
         try:
             contents[file] = read_bytes(f"{folder}{os.sep}{file}")
-            digest.add(f"{name}/{file}", contents[file])
+            if digest is not None:
+                digest.add(f"{name}/{file}", contents[file])
         except ParseError as error:
             errors.append(error)
     return _Files(folder, name, tuple(name.split("_")), contents, errors)
@@ -325,7 +338,9 @@ def _check_detailed(
         if value is None:
             yield ParseError(path, None, what, "none")
     if detailed.gross_charges is not None and len(detailed.gross_charges) != 2:
-        yield ParseError(path, None, "two atoms", f"{len(detailed.gross_charges)}")
+        places = [find_line(text, heading) for heading in CHARGE_SECTIONS]
+        line = next(filter(None, places), None)
+        yield ParseError(path, line, "two atoms", f"{len(detailed.gross_charges)}")
     if detailed.scc_converged is False and not allow_unconverged:
         status = "SCC is NOT converged"
         yield ParseError(path, find_line(text, status), "'SCC converged'", repr(status))

@@ -13,6 +13,7 @@ Formats: DFTB+ sources, ``mainio.F90`` and ``formatout.F90`` of the tagged versi
 
 from twobody.dftbplus.band_out import Levels, parse_band_out, read_band_out
 from twobody.dftbplus.detailed_out import (
+    CHARGE_SECTIONS,
     POPULATION_TOLERANCE,
     DetailedOut,
     Orbitals,
@@ -25,6 +26,7 @@ from twobody.dftbplus.detailed_out import (
 from twobody.dftbplus.geo_end_xyz import Geometry, parse_geo_end_xyz, read_geo_end_xyz
 
 __all__ = [
+    "CHARGE_SECTIONS",
     "POPULATION_TOLERANCE",
     "DetailedOut",
     "Geometry",

@@ -18,7 +18,7 @@ POPULATION_TOLERANCE = 1e-4
 
 _Float = NDArray[np.float64]
 _Int = NDArray[np.int64]
-_CHARGE_SECTIONS = {  # header: column heading
+CHARGE_SECTIONS = {  # header: column heading
     "Atomic gross charges (e)": ("Atom", "Charge"),
     "Net atomic charges (e)": ("Atom", "Net", "charge"),  # up to 17.1, the same quantity
 }
@@ -208,7 +208,7 @@ def _values_by_atom(step: Step, rows: list[_Row]) -> _Float:
 
 
 def _gross_charges(step: Step) -> _Float | None:
-    found = [(i, c) for h, c in _CHARGE_SECTIONS.items() if (i := step.once(h)) is not None]
+    found = [(i, c) for h, c in CHARGE_SECTIONS.items() if (i := step.once(h)) is not None]
     if not found:
         return None
     return _values_by_atom(step, _table(step, *found[0]))
