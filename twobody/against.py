@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from twobody.archive_reader import read_provenance
 from twobody.collect import collect_pair
 from twobody.columns import Columns, RenderedImages
 from twobody.compare import only_in_one, shared_quantities
@@ -16,7 +17,6 @@ from twobody.errors import PairProblem
 from twobody.images import CHANNEL_NAMES, basis_images
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
 from twobody.laws import LABEL_TOLERANCE, Finding
-from twobody.overview import read_provenance
 from twobody.pairs import METADATA_NAMES, read_pair
 from twobody.sources import Sources, read_sources
 from twobody.tables import plain

@@ -6,6 +6,7 @@ in either case; see `twobody.unpickle`.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,6 @@ from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import ParseError
 from twobody.images import CHANNEL_NAMES, ENCODING
 from twobody.labels import LABELS
-from twobody.overview import read_provenance
 from twobody.pairs import METADATA_NAMES
 from twobody.text import PathLike, is_text, quote
 
@@ -87,6 +87,27 @@ def _check_version(columns: Columns) -> None:
     if (encoding := provenance.get("encoding", ENCODING)) != ENCODING:
         found = quote(encoding) if isinstance(encoding, str) else f"a {type(encoding).__name__}"
         raise _error(columns.path, "provenance", f"the encoding {ENCODING}", found)
+
+
+def read_provenance(columns: Columns) -> dict[str, Any] | None:
+    """Return what the archive says of its origin; None where it says nothing.
+
+    Raises
+    ------
+    ParseError
+        It is no JSON object.
+    """
+    if not columns.provenance:
+        return None
+    try:
+        provenance = json.loads(columns.provenance)
+    except (ValueError, RecursionError) as error:
+        raise ParseError(columns.path, None, "JSON in member 'provenance'", str(error)) from error
+    if not isinstance(provenance, dict):
+        raise ParseError(
+            columns.path, None, "a JSON object in member 'provenance'", quote(columns.provenance)
+        )
+    return provenance
 
 
 def _error(path: Path, member: str, expected: str, found: str) -> ParseError:

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twobody.archive import Archive
+from twobody.archive_reader import read_provenance
 from twobody.columns import Columns
 from twobody.elements import ATOMIC_NUMBERS
-from twobody.errors import ParseError
 from twobody.labels import NUMERIC_LABELS, ONE_WHEN_NEUTRAL
 from twobody.tables import aligned, number, plain, wrapped
-from twobody.text import quote
 
 _STATISTICS: dict[str, Callable[[NDArray[np.float64]], np.float64]] = {
     "mean": np.mean,
@@ -66,27 +65,6 @@ def overview(archive: Archive, columns: Columns) -> dict[str, Any]:
         "elements": elements,
         "missing_pairs": missing_pairs(elements, columns.pair_names.tolist()),
     }
-
-
-def read_provenance(columns: Columns) -> dict[str, Any] | None:
-    """Return what the archive says of its origin; None where it says nothing.
-
-    Raises
-    ------
-    ParseError
-        It is no JSON object.
-    """
-    if not columns.provenance:
-        return None
-    try:
-        provenance = json.loads(columns.provenance)
-    except (ValueError, RecursionError) as error:
-        raise ParseError(columns.path, None, "JSON in member 'provenance'", str(error)) from error
-    if not isinstance(provenance, dict):
-        raise ParseError(
-            columns.path, None, "a JSON object in member 'provenance'", quote(columns.provenance)
-        )
-    return provenance
 
 
 def describe_labels(columns: Columns) -> list[dict[str, Any]]:

@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twobody.archive import Archive
-from twobody.archive_reader import read_columns
+from twobody.archive_reader import read_columns, read_provenance
 from twobody.columns import Columns, RenderedImages
 from twobody.elements import PERIOD_STARTS, SYMBOLS
 from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.images import CHANNELS, Image, atom_pixels, basis_images, render
 from twobody.labels import LABELS, SIGNED_GROUPS
-from twobody.overview import describe_labels, read_provenance
+from twobody.overview import describe_labels
 
 FIRST_LABEL = "e_g_ev"  # shown when the page opens
 FIT_TOLERANCE = 1e-6  # of the largest pixel of a channel: ten roundings to float32

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from twobody import images
 from twobody.analysis import ANALYSIS
 from twobody.archive import FORMAT_VERSION, Archive
-from twobody.archive_reader import layout_faults, read_any_version
+from twobody.archive_reader import layout_faults, read_any_version, read_provenance
 from twobody.columns import Columns, RenderedImages
 from twobody.copies import analysis, as_dataset, dicts
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
 from twobody.laws import IMAGE_LAWS, LAWS, SUSPICIONS, Finding, channel_amplitudes
-from twobody.overview import read_provenance
 from twobody.pairs import METADATA_NAMES
 from twobody.tables import WIDTH
 from twobody.text import counted
