@@ -110,7 +110,7 @@ def detailed_out(text: str) -> Candidates:
 
 def dipole_moment(printed: str) -> tuple[float, ...]:
     """Read (3F14.8); numbers that fill their fields stand close together."""
-    apart = re.sub(r"(\.[0-9]{8})(?=\S)", r"\1 ", printed)
+    apart = re.sub(r"(\.[0-9]{8})(?=[-0-9])", r"\1 ", printed)
     x, y, z = (number(token) for token in apart.split())
     return (x, y, z)
 
