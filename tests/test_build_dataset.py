@@ -165,6 +165,7 @@ def test_another_input_gives_another_digest(small_raw_data, tmp_path):
     replace(
         small_raw_data / "H_Li" / "detailed.out", "optimization step: 5", "optimization step: 6"
     )
+    replace(small_raw_data / "H_Li" / "geo_end.xyz", "Geometry Step: 5", "Geometry Step: 6")
     assert content_line(build(small_raw_data, tmp_path / "second")) != first
 
 

@@ -456,7 +456,7 @@ STARS = "*" * 16
         (ROW + "\n", "", 39, "orbital m = 0 of atom 2, shell 2, l = 1", "'2   2"),
         (ROW, ROW + "\n" + ROW, 40, "orbital m = 1 of atom 2, shell 2, l = 1", "'2   2"),
         ("    2   2   1   1 ", "    2   2   1   2 ", 40, "orbital m = 1 of atom 2", "'2   2"),
-        ("    1   1   0   0 ", "    0   1   0   0 ", 36, "the first orbital of atom 0", "'0   1"),
+        ("    1   1   0   0 ", "    0   1   0   0 ", 36, "the first orbital of atom 1", "'0   1"),
         ("    2   1   0   0 ", "    3   1   0   0 ", 37, "of atom 1, shell 2 or of atom 2", "'3"),
         ("  p_x\n\n", "  p_x\n", 41, "a row's index, an integer", "'Fermi'"),
         ("Atom populations (up)", "Atom populations (q)", 23, "up and down", "those of q"),

@@ -67,11 +67,21 @@ def test_the_number_of_columns_says_whether_there_are_populations(columns, popul
 
 
 @pytest.mark.parametrize(
-    "comment", ["", " Velocity in AA/ps", "MD iter: 7", "2", "Geometry Step: 0"]
+    ("comment", "step"),
+    [
+        ("", None),
+        (" Velocity in AA/ps", None),
+        ("MD iter: 7", None),
+        ("2", None),
+        ("Geometry Step: 5, Lattice step: 1", None),
+        ("Geometry Step: 0", 0),
+        (" Geometry Step:   12  ", 12),
+    ],
 )
-def test_the_comment_may_say_anything(comment):
+def test_the_comment_may_say_anything_the_step_too(comment, step):
     text = frame(row("H", 0, 0, 0), row("H", 0, 0, 1), comment=comment)
     assert parse_geo_end_xyz(text).symbols == ("H", "H")
+    assert parse_geo_end_xyz(text).step == step
 
 
 @pytest.mark.parametrize("n_atoms", [1, 3, 120])

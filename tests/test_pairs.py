@@ -177,6 +177,23 @@ def test_a_file_that_is_no_text_is_named(small_raw_data, file):
     ]
 
 
+def test_a_geometry_of_another_step_is_refused(small_raw_data):
+    # A file of many frames without populations, cut in the last one: the frame before is read.
+    folder = small_raw_data / "H_Li"
+    before = "    2\nGeometry Step: 4\n    H  0.0  0.0  -0.1\n   Li  0.0  0.0  1.7\n"
+    cut = "    2\nGeometry Step: 5\n    H  0.0  0.0"
+    (folder / "geo_end.xyz").write_text(before + cut, encoding="utf-8", newline="\n")
+    assert problems_of(folder) == [
+        "geo_end.xyz:2: expected the geometry step of detailed.out, 5, found 4"
+    ]
+
+
+def test_a_geometry_of_no_known_step_is_taken(small_raw_data):
+    folder = small_raw_data / "H_Li"
+    change(folder / "geo_end.xyz", "Geometry Step: 5", "relaxed")
+    assert problems_of(folder) == []
+
+
 def test_populations_that_differ_between_the_files_are_refused(small_raw_data):
     folder = small_raw_data / "H_Li"
     change(folder / "geo_end.xyz", "0.59215044", "0.59235044")  # 2e-4 e more

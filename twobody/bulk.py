@@ -91,13 +91,17 @@ def read_standard(pairs: Sequence[Texts]) -> list[tuple[NDArray[np.intp], Output
 
 _ATOM_ROW = "{positions:F16.8}" * 3 + "{populations:F16.8}"
 _ATOM_ROWS = Layout(_ATOM_ROW * 2)
+_COMMENT = b"Geometry Step: "
 _SYMBOL = 5  # bytes before the numbers of an atom
 
 
 def _atoms(pair: Texts) -> bytes | None:
-    """Return the numbers of the geometry if it is a usual one, of the right elements."""
+    """Return the numbers of the geometry if it is a usual one, of the right step and elements."""
     lines = pair.geo_end_xyz.split(b"\n")
-    if len(lines) != 5 or lines[0] != b"    2" or not lines[1].isascii() or lines[4]:
+    if len(lines) != 5 or lines[0] != b"    2" or lines[4]:
+        return None
+    step = lines[1].removeprefix(_COMMENT)
+    if step == lines[1] or not pair.detailed_out.startswith(step + b"\n", len(_BEFORE_STEP)):
         return None
     rows = lines[2:4]
     if any(2 * (len(row) - _SYMBOL) != _ATOM_ROWS.size for row in rows):

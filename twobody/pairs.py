@@ -222,8 +222,8 @@ def read_pair(
     """Read and check the folder of a pair; return the pair, or everything that is wrong with it.
 
     Wrong is, beside what the readers refuse: not two atoms, elements that are not the folder's,
-    populations that differ between the files, no Mulliken analysis or dipole moment, SCC that did
-    not converge.
+    geometry steps or populations that differ between the files, no Mulliken analysis or dipole
+    moment, SCC that did not converge.
     """
     files = _read_files(os.fspath(folder))
     return _parse_pair(files, allow_unconverged=allow_unconverged)
@@ -311,6 +311,7 @@ def _parse_pair(files: _Files, *, allow_unconverged: bool) -> tuple[Pair | None,
     geometry = checked(GEO_END_XYZ, geo_end_xyz)
     if errors or geometry is None or detailed is None:
         return None, errors
+    errors += _check_step(geometry, detailed, folder)
     errors += _check_populations(geometry, detailed, folder)
     return (None, errors) if errors else (Pair(files.name, geometry, detailed), [])
 
@@ -344,6 +345,13 @@ def _check_detailed(
     if detailed.scc_converged is False and not allow_unconverged:
         status = "SCC is NOT converged"
         yield ParseError(path, find_line(text, status), "'SCC converged'", repr(status))
+
+
+def _check_step(geometry: Geometry, detailed: DetailedOut, folder: Path) -> Iterator[ParseError]:
+    here, there = geometry.step, detailed.geometry_step
+    if here is not None and there is not None and here != there:
+        expected = f"the geometry step of {DETAILED_OUT}, {there}"
+        yield ParseError(folder / GEO_END_XYZ, geometry.line - 1, expected, f"{here}")
 
 
 def _check_populations(

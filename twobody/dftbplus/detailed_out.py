@@ -291,7 +291,8 @@ def _check_orbital_order(step: Step, rows: list[_Row]) -> None:
         else:
             legal = row.key[:2] in ((atom, shell + 1), (atom + 1, 1)) and row.key[3] == -row.key[2]
             legal = legal and row.key[0] > 0
-            expected = f"the first orbital of atom {atom}, shell {shell + 1} or of atom {atom + 1}"
+            here = f"atom {atom}, shell {shell + 1} or of " if atom else ""  # from 1 on
+            expected = f"the first orbital of {here}atom {atom + 1}"
         if not legal:
             raise step.error(row.line, expected)
         atom, shell, l, m = row.key

@@ -15,6 +15,7 @@ from twobody.text import PathLike, parse_integer, parse_number, quote, read_text
 _FULL = r"(?:-[0-9]{6}|[0-9]{7})\.[0-9]{8}"
 _GLUED = re.compile(rf"-?[0-9]+\.[0-9]{{8}}(?:{_FULL})+")
 _LIMIT = 1e7  # what F16.8 cannot print
+_STEP = re.compile(r"\s*Geometry Step:\s*([0-9]{1,18})")
 _SYMBOL = re.compile(r"[A-Za-z][^.*]*")  # points and asterisks are of a number glued to it
 _WHOLE = re.compile(r".*\.[0-9]{8}")
 
@@ -32,12 +33,15 @@ class Geometry:
         Mulliken electron populations [e] (not charges); None where the file has no such column.
     line : int
         Where the row of the first atom stands, counted from 1; for messages.
+    step : int or None
+        The geometry step; None where the comment does not say it.
     """
 
     symbols: tuple[str, ...]
     positions: NDArray[np.float64]
     populations: NDArray[np.float64] | None
     line: int
+    step: int | None
 
 
 def read_geo_end_xyz(path: PathLike) -> Geometry:
@@ -98,7 +102,9 @@ def _frame(lines: list[str], start: int, stop: int, path: PathLike | None) -> Ge
         values.append([_number(field, path, i + 1) for field in fields])
     table = np.array(values)
     populations = table[:, 3].copy() if table.shape[1] in (4, 7) else None
-    return Geometry(tuple(symbols), table[:, :3].copy(), populations, start + 1)
+    match = _STEP.fullmatch(lines[start - 1])
+    step = int(match[1]) if match else None
+    return Geometry(tuple(symbols), table[:, :3].copy(), populations, start + 1, step)
 
 
 def _number(field: str, path: PathLike | None, line: int) -> float:
