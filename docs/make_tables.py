@@ -1,4 +1,4 @@
-"""Put the tables of the schema into the pages: ``python docs/make_tables.py`` after a change."""
+"""Put the tables of the schema into the pages: ``python -m docs.make_tables`` after a change."""
 
 from __future__ import annotations
 
