@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 
 import hsd
 import pytest
@@ -404,7 +405,13 @@ class TestStopping:
         self, stand_in, tmp_path, number
     ):
         stand_in.set_plan({"O_O": ["hang"]})
-        process = subprocess.Popen(command(stand_in), stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command(stand_in),
+            stderr=subprocess.PIPE,
+            text=True,
+            # What shells start in the background, and so these tests there, ignores Ctrl-C.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        )
         wait_for((tmp_path / "child").exists)
         wait_for(lambda: {"H_H", "H_O"} <= set(stand_in.pairs()))
         process.send_signal(number)

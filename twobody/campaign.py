@@ -213,13 +213,15 @@ def _cluster_executor(address: str) -> Iterator[tuple[Executor, Compute]]:
         The address is none, or no scheduler or no worker answers.
     """
     from distributed import Client  # noqa: PLC0415  an extra; nothing else needs it
+    from distributed.comm.addressing import resolve_address  # noqa: PLC0415
 
-    # distributed has types, but not of these two
     try:
-        client = Client(address, timeout=_CLUSTER_TIMEOUT)  # type: ignore[no-untyped-call]
+        resolve_address(address)
     except ValueError as error:
         expected = "the address of a scheduler, such as tcp://localhost:8786"
         raise ConnectionError(f"--scheduler: expected {expected}, found {address!r}") from error
+    # distributed has types, but not of these two
+    client = Client(address, timeout=_CLUSTER_TIMEOUT)  # type: ignore[no-untyped-call]
     with client:
         client.wait_for_workers(1, timeout=_CLUSTER_TIMEOUT)
         executor = client.get_executor(pure=False)  # type: ignore[no-untyped-call]
