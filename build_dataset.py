@@ -177,9 +177,8 @@ def write(dataset: Dataset, sources: Sources, archive: Path, *, store: bool, job
             # So that publishing hardly waits for the disk.
             flushed = threads.submit(flush, staged / ARCHIVE)
             write_analysis(staged, dataset)
-            Archive(
-                staged / ARCHIVE
-            ).close()  # no file is published whose headers our reader refuses
+            # No archive is published whose headers our reader refuses.
+            Archive(staged / ARCHIVE).close()
         flushed.result()  # the system reports a failure once
         digests = Digests(content, file_digest.result())
         if sources.problems:

@@ -173,7 +173,7 @@ def derived(name: str) -> dict[str, LabelValue]:
 def levels_of(energies: list[float], occupations: list[float], n_spins: int = 1) -> Levels:
     n = len(energies)
     spins = np.repeat(np.arange(1, n_spins + 1), n // n_spins)
-    return Levels(np.array(energies), np.array(occupations), spins, np.ones(n, np.int64))
+    return Levels(np.array(energies), np.array(occupations), spins, np.ones(n, np.int64), ())
 
 
 def of_levels(levels: Levels, detailed: DetailedOut | None = None) -> dict[str, LabelValue]:

@@ -44,7 +44,7 @@ class Levels:
     occupations: NDArray[np.float64]
     spins: NDArray[np.int64]
     k_points: NDArray[np.int64]
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[Block, ...]
 
 
 def read_band_out(path: PathLike) -> Levels:
