@@ -211,14 +211,14 @@ def table(results: Path) -> None:
     """
     frame = pd.read_csv(results)
     per_seed = frame.groupby(["split", "part", "images", "target", "seed"]).mae.mean()
-    cells = per_seed.groupby(level=[0, 1, 2, 3]).agg(["mean", "std"])
+    cells = per_seed.groupby(level=[0, 1, 2, 3]).agg(["mean", "std"]).to_dict("index")
     for split, recipes in RUNS.items():
         for part in sorted(set(frame.part[frame.split == split])):
             click.echo(f"\n`{split}`, {part}\n")
             click.echo(f"| images | {' | '.join(TARGETS)} |\n|---|{'---|' * len(TARGETS)}")
             for name in recipes:
-                values = (cells.loc[(split, part, name, target)] for target in TARGETS)
-                row = " | ".join(f"{mean:#.3g} ± {spread:.1g}" for mean, spread in values)
+                values = (cells[split, part, name, target] for target in TARGETS)
+                row = " | ".join(f"{value['mean']:#.3g} ± {value['std']:.1g}" for value in values)
                 click.echo(f"| {name} | {row} |")
 
 
