@@ -13,16 +13,17 @@ from typing import Any, NamedTuple
 import click
 import numpy as np
 
-from twobody import ParseError, __version__, images
+from twobody import ParseError, __version__
 from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
-from twobody.archive import ARCHIVE, FORMAT_VERSION, Archive
-from twobody.archive_writer import Dataset, check_pair_files, pair_files, write_archive
+from twobody.archive.layout import ARCHIVE, FORMAT_VERSION, Archive
+from twobody.archive.writer import Dataset, check_pair_files, pair_files, write_archive
 from twobody.cores import n_cores
+from twobody.encodings import published as images
 from twobody.errors import NO_PAIR
 from twobody.files import flush, publish, sha256, staging
 from twobody.labels import LABELS, NUMERIC_LABELS
 from twobody.progress import progress_bar
-from twobody.sources import Sources, read_sources
+from twobody.raw_data.read import Sources, read_sources
 from twobody.text import counted
 
 SOURCE = Path(__file__).resolve().parent
@@ -88,7 +89,7 @@ def main(
             jobs = jobs or default_jobs()
             digests = write(dataset, sources, archive, store=store, jobs=jobs)
         if release is not None:
-            from twobody.release import write_release  # noqa: PLC0415 - see check_targets
+            from twobody.publish.release import write_release  # noqa: PLC0415 - see check_targets
 
             click.echo(write_release(release, archive, SOURCE))
     except (ParseError, OSError) as error:
@@ -118,7 +119,7 @@ def check_targets(
         check_pair_files(per_pair_files)
         places.append(per_pair_files)
     if release is not None:
-        from twobody.release import NAME, check_release  # noqa: PLC0415 - most builds make none
+        from twobody.publish.release import NAME, check_release  # noqa: PLC0415 - most builds make none
 
         check_release(release, SOURCE)
         places.append(release / NAME)

@@ -13,15 +13,15 @@ import click
 import numpy as np
 
 from twobody import ParseError, __version__
-from twobody.against import check_against
-from twobody.archive import Archive
-from twobody.archive_reader import read_columns
-from twobody.compare import compare, format_comparison
-from twobody.one_pair import describe_pair, find_pair, format_pair
-from twobody.overview import format_overview, overview
-from twobody.pictures import DRAWN_LABEL, map_figure, pair_figure, save_figure
-from twobody.report import write_report
-from twobody.verify import checks_as_dicts, format_checks, is_broken, verify
+from twobody.archive.layout import Archive
+from twobody.archive.reader import read_columns
+from twobody.check.against import check_against
+from twobody.check.compare import compare, format_comparison
+from twobody.check.describe import format_overview, overview
+from twobody.check.one_pair import describe_pair, find_pair, format_pair
+from twobody.check.verify import checks_as_dicts, format_checks, is_broken, verify
+from twobody.publish.figures import DRAWN_LABEL, map_figure, pair_figure, save_figure
+from twobody.publish.page import write_report
 
 _PATH = click.Path(path_type=Path)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)

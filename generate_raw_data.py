@@ -13,17 +13,17 @@ import click
 from tqdm import tqdm
 
 from twobody import ParseError, __version__
-from twobody.collect import collect_pair
+from twobody.campaign.run_log import RUN_LOG
 from twobody.cores import n_cores
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import PairProblem
-from twobody.label_files import BONDS_FILE, LABELS_FILE, PairLabels, write_label_files
-from twobody.pairs import find_pairs
-from twobody.run_log import RUN_LOG
+from twobody.raw_data.collect import collect_pair
+from twobody.raw_data.folders import find_pairs
+from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE, PairLabels, write_label_files
 from twobody.text import counted
 
 if TYPE_CHECKING:
-    from twobody.campaign import Account
+    from twobody.campaign.campaign import Account
 
 HOW_TO = """To compute raw data it takes
   DFTB+                conda install -c conda-forge dftbplus
@@ -209,7 +209,8 @@ def run(
     if os.name != "posix" and not dry_run:
         raise click.ClickException("DFTB+ runs on Linux and macOS only")
     try:
-        from twobody import campaign, dftb_input  # noqa: PLC0415  they need an extra
+        from twobody.campaign import campaign  # noqa: PLC0415  they need an extra
+        from twobody.campaign import hsd_input as dftb_input  # noqa: PLC0415
 
         settings = dftb_input.Settings(
             temperature=temperature,

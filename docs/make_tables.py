@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from twobody.markdown import channel_table, label_table, member_table
+from twobody.publish.schema_tables import channel_table, label_table, member_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", ROOT / "docs" / "data.md")

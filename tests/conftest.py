@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from pages import copy_of_repository
 
 import build_dataset
-from twobody.label_files import BONDS_FILE, LABELS_FILE
+from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE
 
 ROOT = Path(__file__).resolve().parents[1]
 RAW_DATA = ROOT / "raw_data"

@@ -25,12 +25,12 @@ from twobody.analysis import (
     write_analysis,
     write_skipped,
 )
-from twobody.archive_writer import Dataset
+from twobody.archive.writer import Dataset
 from twobody.errors import PairProblem
 from twobody.files import InputDigest
-from twobody.label_files import read_label_files
 from twobody.labels import LABELS, NUMERIC_LABELS
-from twobody.pairs import read_pairs
+from twobody.raw_data.folders import read_pairs
+from twobody.raw_data.label_csv import read_label_files
 
 
 @pytest.fixture(scope="module")

@@ -20,10 +20,10 @@ from click.testing import CliRunner, Result
 from conftest import RAW_DATA, ROOT, SMALL, below
 
 import build_dataset
-from twobody import deflate
 from twobody.analysis import ANALYSIS_FILES, PUBLISHED, SKIPPED_CSV
-from twobody.archive import Archive
-from twobody.label_files import BONDS_FILE, LABELS_FILE
+from twobody.archive import deflate
+from twobody.archive.layout import Archive
+from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE
 
 NOT_CONVERGED = "SCC is NOT converged, maximal SCC iterations exceeded"
 
@@ -542,8 +542,8 @@ def test_a_write_that_fails_leaves_the_earlier_output(
 
 def test_an_archive_that_its_reader_refuses_is_not_published(small_raw_data, output, monkeypatch):
     before = tree(output)
-    monkeypatch.setattr("twobody.archive._ALWAYS_ALLOWED", 0)
-    monkeypatch.setattr("twobody.archive._MAX_EXPANSION", 1)
+    monkeypatch.setattr("twobody.archive.layout._ALWAYS_ALLOWED", 0)
+    monkeypatch.setattr("twobody.archive.layout._MAX_EXPANSION", 1)
     result = build(small_raw_data, output)
     assert result.exit_code == 1
     assert "bytes when unpacked, found " in result.stderr
@@ -581,7 +581,7 @@ def test_an_archive_whose_data_do_not_inflate_again_is_not_published(
     library = SimpleNamespace(**vars(deflate.library))
     decompress = library.decompress
     library.decompress = lambda packed, *options: decompress(packed, *options)[:-1]
-    monkeypatch.setattr("twobody.deflate.library", library)
+    monkeypatch.setattr("twobody.archive.deflate.library", library)
     result = build(small_raw_data, output)
     assert result.exit_code == 1
     assert "expected data that inflate to what they were made of" in result.stderr

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pages import ROOT, blocks, copy_of_repository, run
 
-from twobody.archive import MEMBERS
+from twobody.archive.layout import MEMBERS
 
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), ROOT / "raw_data" / "README.md"]

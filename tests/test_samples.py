@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from twobody import ParseError, samples
-from twobody.archive_reader import read_columns
+from twobody.archive.reader import read_columns
 from twobody.columns import RenderedImages
 from twobody.samples import ImageCache, PairSamples
 

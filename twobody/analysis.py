@@ -22,7 +22,7 @@ from twobody.labels import LABELS, NUMERIC_LABELS, TEXT_LABELS, Label
 if TYPE_CHECKING:
     import pandas as pd
 
-    from twobody.archive_writer import Dataset
+    from twobody.archive.writer import Dataset
 
 ANALYSIS = "analysis"  # the folder
 LABELS_CSV = "all_labels.csv"

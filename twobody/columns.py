@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.images import Image, render
+from twobody.encodings.published import Image, render
 
 _Float = NDArray[np.float64]
 _Text = NDArray[np.str_]

@@ -15,11 +15,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twobody.archive_reader import read_columns
+from twobody.archive.reader import read_columns
 from twobody.columns import Columns, RenderedImages
 from twobody.elements import ATOMIC_NUMBERS
+from twobody.encodings.published import Image
 from twobody.errors import ParseError
-from twobody.images import Image
 from twobody.text import PathLike, counted
 
 Missing = Literal["drop", "nan", "error"]

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from build_dataset import merge
-from twobody.archive import Archive
-from twobody.archive_writer import write_archive
-from twobody.npy import npy_header
-from twobody.objects import pickled_dicts
-from twobody.sources import read_sources
-from twobody.zipstream import ZipStream
+from twobody.archive.layout import Archive
+from twobody.archive.npy import npy_header
+from twobody.archive.objects import pickled_dicts
+from twobody.archive.writer import write_archive
+from twobody.archive.zipstream import ZipStream
+from twobody.raw_data.read import read_sources
 
 
 def small_archive(path: Path, raw_data: Path, *, store: bool = False) -> None:

@@ -16,7 +16,7 @@ from mode import LONG
 from small import small_archive
 
 from twobody import ParseError
-from twobody.archive import Archive
+from twobody.archive.layout import Archive
 
 pytestmark = pytest.mark.trust
 

@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
 def loaders() -> dict[str, Callable[[Path], object]]:
     from pytorch_dataset import TwoBodyDataset
     from pytorch_geometric_dataset import TwoBodyGraphDataset
-    from twobody.archive_reader import read_columns
+    from twobody.archive.reader import read_columns
 
     return {
         "read_columns": read_columns,

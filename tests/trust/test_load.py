@@ -22,9 +22,9 @@ from torch.utils.data import DataLoader, RandomSampler
 
 from build_dataset import merge
 from pytorch_dataset import TwoBodyDataset
-from twobody.archive import Archive
-from twobody.archive_writer import Dataset, write_archive
-from twobody.sources import read_sources
+from twobody.archive.layout import Archive
+from twobody.archive.writer import Dataset, write_archive
+from twobody.raw_data.read import read_sources
 
 pytestmark = pytest.mark.trust
 

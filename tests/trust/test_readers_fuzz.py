@@ -23,13 +23,13 @@ from judge import assert_stands, plain
 from mode import LONG
 
 from twobody import ParseError
-from twobody.collect import collect_pair
 from twobody.dftbplus import parse_band_out, parse_detailed_out, parse_geo_end_xyz
 from twobody.errors import NO_PAIR
 from twobody.files import InputDigest
-from twobody.label_files import BONDS_FILE, LABELS_FILE, read_label_files
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
-from twobody.pairs import METADATA_NAMES, read_pairs
+from twobody.raw_data.collect import collect_pair
+from twobody.raw_data.folders import METADATA_NAMES, read_pairs
+from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE, read_label_files
 from twobody.text import decode
 
 pytestmark = pytest.mark.trust

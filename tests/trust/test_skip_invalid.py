@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from mode import LONG
 
 import build_dataset
-from twobody.archive import Archive
-from twobody.label_files import BONDS_FILE, LABELS_FILE
+from twobody.archive.layout import Archive
+from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE
 
 pytestmark = pytest.mark.trust
 

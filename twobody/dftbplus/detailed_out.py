@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.dftbplus.step import RUN_STATUS, SCC_STATUS, Step, last_complete_step
+from twobody.dftbplus.geometry_step import RUN_STATUS, SCC_STATUS, Step, last_complete_step
 from twobody.text import PathLike, parse_integer, parse_number, read_text, split_lines
 
 POPULATION_TOLERANCE = 1e-4

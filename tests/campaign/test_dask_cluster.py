@@ -1,0 +1,96 @@
+import os
+
+import dask
+import pytest
+from dftb_runs import StandIn, wait_for
+from distributed import LocalCluster
+
+from twobody.campaign import campaign
+
+if os.name != "posix":
+    pytest.skip("DFTB+ runs on Linux and macOS only", allow_module_level=True)
+
+PAIRS = ["H_H", "H_O", "O_O"]
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    return StandIn(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Start two workers, processes of their own; a pair that has lost two of them fails."""
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+        ) as cluster,
+    ):
+        yield cluster
+
+
+def test_the_workers_of_a_cluster_compute_what_one_machine_computes(cluster, stand_in):
+    stand_in.set_plan({"O_O": ["scc", "converge"]})
+    result = stand_in.run("--scheduler", cluster.scheduler_address)
+    assert result.exit_code == 0, result.output
+    assert "3 done, 0 resumed, 1 retried, 0 failed" in result.output
+    assert stand_in.pairs() == PAIRS
+    assert all(stand_in.same_as_recorded(pair) for pair in PAIRS)
+    assert sorted(row["pair"] for row in stand_in.log()) == ["H_H", "H_O", "O_O", "O_O"]
+    workers = {worker for pair in PAIRS for worker in stand_in.workers(pair)}
+    assert os.getpid() not in workers
+    assert len(workers) == 2
+    stand_in.set_plan({})
+    assert "3 resumed" in stand_in.run("--scheduler", cluster.scheduler_address).output
+    assert stand_in.calls() == []
+
+
+def test_a_pair_whose_worker_is_lost_is_given_to_another(cluster, stand_in):
+    stand_in.set_plan({"H_O": ["kill-caller", "converge"]})
+    result = stand_in.run("--scheduler", cluster.scheduler_address)
+    assert result.exit_code == 0, result.output
+    assert "3 done, 0 resumed, 0 retried, 0 failed" in result.output
+    assert stand_in.pairs() == PAIRS
+    first, second = stand_in.workers("H_O")
+    assert first != second
+
+
+def test_a_pair_that_loses_every_worker_fails_and_the_others_are_kept(cluster, stand_in):
+    # Two pairs, a worker each: Dask counts a lost worker against all pairs that were waiting there.
+    stand_in.set_plan({"H_O": ["kill-caller"]})
+    arguments = ("--scheduler", cluster.scheduler_address, "--pairs", "H_H,H_O")
+    result = stand_in.run(*arguments)
+    assert result.exit_code == 1
+    assert "H_O failed: start 1 lost (KilledWorker: " in result.output
+    assert (stand_in.output / "H_H").exists()
+    assert not (stand_in.output / "H_O").exists()
+    rows = [row for row in stand_in.log() if row["pair"] == "H_O"]
+    assert [row["outcome"] for row in rows] == ["lost"]
+    stand_in.set_plan({})
+    wait_for(lambda: len(cluster.scheduler_info["workers"]) == 2)
+    assert stand_in.run(*arguments).exit_code == 0
+    assert stand_in.pairs() == ["H_H", "H_O"]
+
+
+def test_a_program_that_the_workers_do_not_have_is_missed_there(cluster, stand_in):
+    arguments = ("--scheduler", cluster.scheduler_address, "--dftb-command", "no-such-program")
+    result = stand_in.run(*arguments)
+    assert result.exit_code == 1
+    assert "no-such-program was not found on the cluster" in result.output
+
+
+def test_a_scheduler_that_does_not_answer_is_named(stand_in, monkeypatch):
+    monkeypatch.setattr(campaign, "_CLUSTER_TIMEOUT", 0.5)
+    result = stand_in.run("--scheduler", "tcp://127.0.0.1:9")
+    assert result.exit_code == 1
+    assert "tcp://127.0.0.1:9" in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_a_cluster_without_workers_is_no_place_to_run(stand_in, monkeypatch):
+    monkeypatch.setattr(campaign, "_CLUSTER_TIMEOUT", 0.5)
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as empty:
+        result = stand_in.run("--scheduler", empty.scheduler_address)
+    assert result.exit_code == 1
+    assert "worker" in result.output.lower()

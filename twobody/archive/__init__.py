@@ -1,0 +1,1 @@
+"""The archive ``dataset_combined.npz``: its layout, written and read safely."""

@@ -1,0 +1,1 @@
+"""Image encodings: what the channels of a pair are drawn from."""

@@ -1,0 +1,184 @@
+"""Pictures: the ten channels of a pair, and a label as a map of elements by elements.
+
+Drawn with matplotlib, which the extra ``plot`` installs.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twobody.columns import Columns
+from twobody.elements import PERIOD_STARTS, SYMBOLS
+from twobody.encodings.published import CHANNELS, atom_pixels
+from twobody.errors import ParseError
+from twobody.files import publish, staging
+from twobody.labels import LABELS, SIGNED_GROUPS
+from twobody.raw_data.folders import bond_lengths
+from twobody.text import quote
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DRAWN_LABEL = "e_g_ev"
+_PANELS_PER_ROW = 5
+
+# Both are told apart with any kind of colour vision, the first also in grey.
+_SEQUENTIAL, _DIVERGING = "viridis", "RdBu_r"
+
+
+def pair_figure(columns: Columns, row: int) -> Figure:
+    """Draw the channels of a pair, five a row, with its atoms marked."""
+    rows = math.ceil(len(CHANNELS) / _PANELS_PER_ROW)
+    figure = _figure(17, 3.7 * rows)
+    name, images = str(columns.pair_names[row]), columns.images[row : row + 1][0]
+    positions = columns.geometries[row, :, :3].astype(np.float64)
+    length = float(bond_lengths(positions))
+    figure.suptitle(f"{name.replace('_', '–')}, bond length {length:.4f} Å", fontsize=15)
+    symbols = columns.elements[row].tolist()
+    panels = figure.subplots(rows, _PANELS_PER_ROW, squeeze=False).flat
+    for axes in panels[len(CHANNELS) :]:
+        axes.set_visible(False)
+    for axes, channel, image in zip(panels[: len(CHANNELS)], CHANNELS, images, strict=True):
+        _draw_channel(axes, image, channel.unit)
+        axes.set_title(channel.name, fontsize=11)
+        _mark_atoms(axes, symbols, image.shape[0])
+    return figure
+
+
+def _draw_channel(axes: Axes, image: NDArray[np.float32], unit: str) -> None:
+    finite = image[np.isfinite(image)]
+    low, high = float(finite.min(initial=0)), float(finite.max(initial=0))
+    if low < 0:
+        limits: dict[str, Any] = {"cmap": _DIVERGING, "vmin": -max(-low, high)}
+        limits["vmax"] = -limits["vmin"]
+    else:
+        limits = {"cmap": _SEQUENTIAL, "vmin": 0, "vmax": high or 1}
+    drawn = axes.imshow(image, interpolation="nearest", **limits)
+    size = image.shape[0]
+    ticks = [*range(0, size - 1, math.ceil(size / 4)), size - 1]
+    axes.set_xticks(ticks)
+    axes.set_yticks(ticks)
+    axes.tick_params(labelsize=7)
+    bar = axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.03)
+    bar.set_label("zero everywhere" if low == high == 0 else f"[{unit}]", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+
+
+def _mark_atoms(axes: Axes, symbols: list[str], size: int) -> None:
+    from matplotlib import patheffects  # noqa: PLC0415 - an extra
+
+    outline = [patheffects.withStroke(linewidth=2.5, foreground="black")]
+    for x, symbol in zip(atom_pixels(len(symbols), size), symbols, strict=True):
+        axes.plot(x, size / 2, "+", color="white", markersize=9, path_effects=outline)
+        axes.text(
+            *(x, size / 2 - 2.2, symbol),
+            color="white",
+            fontsize=10,
+            fontweight="bold",
+            ha="center",
+            path_effects=outline,
+        )
+
+
+def map_figure(columns: Columns, label: str) -> Figure:
+    """Draw a numeric label for every pair, element by element, ordered by atomic number.
+
+    Raises
+    ------
+    ParseError
+        There is no such label, or no pair has it.
+    """
+    names = columns.label_names.tolist()
+    if label not in names:
+        known = f"one of the labels {', '.join(names)}"
+        raise ParseError(columns.path, None, known, quote(label))
+    values = columns.label_values[:, names.index(label)]
+    if not np.isfinite(values).any():
+        raise ParseError(columns.path, None, f"pairs with {label}", "none")
+    numbers, matrix = element_matrix(columns.atomic_numbers, values)
+    figure = _figure(13.5, 12.5)
+    axes = figure.subplots()
+    axes.set_facecolor("0.6")
+    unit = columns.label_units[names.index(label)]
+    named = label if unit in ("1", "0/1", "") else f"{label} [{unit}]"
+    limits = _map_limits(label, values)
+    drawn = axes.imshow(matrix, interpolation="nearest", **limits)
+    figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02).set_label(named, fontsize=12)
+    symbols = [SYMBOLS[z - 1] for z in numbers]
+    axes.set_xticks(range(len(symbols)), symbols, fontsize=6.5, rotation=90)
+    axes.set_yticks(range(len(symbols)), symbols, fontsize=6.5)
+    axes.tick_params(labeltop=True, labelright=False, length=0)
+    line: dict[str, Any] = {
+        "color": "white" if limits["cmap"] == _SEQUENTIAL else "black",
+        "linewidth": 0.7,
+    }
+    for start in PERIOD_STARTS:
+        edge = int(np.searchsorted(numbers, start)) - 0.5
+        if 0 < edge < len(symbols) - 1:
+            axes.axhline(edge, **line)
+            axes.axvline(edge, **line)
+    meaning = {known.name: known.meaning for known in LABELS}.get(label, "")
+    have = int((~np.isnan(values)).sum())
+    title = f"{named}: {meaning}\n{have} of {len(values)} pairs; grey: missing; lines: periods"
+    axes.set_title(title, fontsize=12, pad=14)
+    return figure
+
+
+def _map_limits(label: str, values: NDArray[np.float64]) -> dict[str, Any]:
+    """Return colour map and limits: diverging about zero where zero means something."""
+    finite = values[np.isfinite(values)]
+    low, high = float(finite.min()), float(finite.max())
+    groups = {known.name: known.group for known in LABELS}
+    if low < 0 < high and groups.get(label) in SIGNED_GROUPS:
+        limit = max(-low, high)
+        return {"cmap": _DIVERGING, "vmin": -limit, "vmax": limit}
+    return {"cmap": _SEQUENTIAL, "vmin": low, "vmax": high}
+
+
+def element_matrix(
+    atomic_numbers: NDArray[np.int64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Lay values of pairs out by elements.
+
+    Parameters
+    ----------
+    atomic_numbers : int64 [N, 2]
+    values : float64 [N]
+
+    Returns
+    -------
+    int64 [E]
+        The atomic numbers that occur, sorted.
+    float64 [E, E]
+        The values, symmetric; NaN where there is no pair or no value.
+    """
+    numbers, cells = np.unique(atomic_numbers, return_inverse=True)
+    first, second = cells.reshape(-1, 2).T
+    matrix = np.full((len(numbers), len(numbers)), np.nan)
+    matrix[first, second] = matrix[second, first] = values
+    return numbers, matrix
+
+
+def _figure(width: float, height: float) -> Figure:
+    """Return an empty figure; `width` and `height` in inches."""
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ParseError(
+            "matplotlib", None, 'it installed (python -m pip install ".[plot]")', "none"
+        ) from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG file, whole or not at all, the same bytes every time."""
+    with staging(path.parent) as staged:
+        # Without the version of matplotlib that it would write into the file.
+        figure.savefig(staged / "picture", format="png", dpi=150, metadata={"Software": None})
+        publish([(staged / "picture", path)], path.parent)

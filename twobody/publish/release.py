@@ -1,0 +1,179 @@
+"""The folder that gets published: the archive, loaders that need nothing else, card, checksums.
+
+Formats: dataset cards of Hugging Face (https://huggingface.co/docs/hub/datasets-cards), checksums
+of GNU coreutils.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from importlib.resources import files
+from modulefinder import ModuleFinder
+from pathlib import Path
+from string import Template
+
+from twobody import __version__
+from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV
+from twobody.archive.layout import ARCHIVE
+from twobody.archive.reader import read_columns
+from twobody.errors import ParseError
+from twobody.files import publish_folder, sha256, staging
+from twobody.labels import LABELS
+from twobody.publish import schema_tables as markdown
+from twobody.publish.croissant import describe
+from twobody.text import decode, read_bytes
+
+NAME = "TwoBody"
+LOADERS = ("pytorch_dataset.py", "pytorch_geometric_dataset.py")
+LICENCE, CITATION = "LICENSE", "CITATION.cff"
+CARD, CROISSANT, SUMS = "README.md", "croissant.json", "SHA256SUMS"
+
+_SUMS_LINE = re.compile(r"(?m)^[0-9a-f]{64}  (.+)$")
+
+
+def check_release(folder: Path, source: Path) -> None:
+    """Refuse a place that holds anything else, and a `source` that is no checkout.
+
+    Raises
+    ------
+    ParseError
+        One is not what it has to be.
+    """
+    for name in (*LOADERS, LICENCE, CITATION):
+        if not (source / name).is_file():
+            raise ParseError(source / name, None, "a checkout of the repository", "no such file")
+    release_date(source / CITATION)
+    above = (folder, *folder.absolute().parents)
+    existing = next(place for place in above if os.path.lexists(place))
+    if not existing.is_dir():
+        raise ParseError(existing, None, "a folder, or nothing", "a file")
+    target = folder / NAME
+    others = _files(target) - _listed(target) if target.is_dir() else {NAME}
+    if os.path.lexists(target) and others:
+        expected = f"nothing, or only what {SUMS} there lists"
+        raise ParseError(target, None, expected, ", ".join(sorted(others)[:3]))
+
+
+def write_release(folder: Path, archive: Path, source: Path) -> Path:
+    """Write the folder ``TwoBody`` into `folder`, whole or not at all; one of before is replaced.
+
+    Parameters
+    ----------
+    folder : Path
+    archive : Path
+        ``analysis/`` is beside it.
+    source : Path
+        A checkout of the repository: loaders, the package, licence, citation.
+
+    Returns
+    -------
+    Path
+        The folder ``TwoBody``.
+
+    Raises
+    ------
+    ParseError
+        As `check_release`.
+    """
+    check_release(folder, source)
+    folder.mkdir(parents=True, exist_ok=True)
+    with staging(folder) as staged:
+        release = staged / NAME
+        for name, origin in _origins(archive, source).items():
+            (release / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(origin, release / name)
+        n_pairs = len(read_columns(release / ARCHIVE).pair_names)
+        metadata = describe(release, n_pairs, release_date(source / CITATION))
+        _write(release / CARD, card(n_pairs))
+        _write(release / CROISSANT, json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
+        lines = [f"{sha256(release / name)}  {name}\n" for name in sorted(_files(release))]
+        _write(release / SUMS, "".join(lines))
+        publish_folder(release, folder / NAME)
+    return folder / NAME
+
+
+def _origins(archive: Path, source: Path) -> dict[str, Path]:
+    """Return what is copied: the place in the release, and where it is."""
+    origins = {name: source / name for name in (LICENCE, CITATION, *_modules(source))}
+    origins[ARCHIVE] = archive
+    for name in ANALYSIS_FILES:
+        path = archive.parent / ANALYSIS / name
+        if name != SKIPPED_CSV or path.exists():
+            origins[f"{ANALYSIS}/{name}"] = path
+    return origins
+
+
+def _modules(source: Path) -> list[str]:
+    """Return the source files, relative to `source`, that the loaders import, and themselves."""
+    found = set(LOADERS)
+    for loader in LOADERS:
+        # Where only this folder is searched, what is installed is not followed.
+        finder = ModuleFinder([str(source)])
+        finder.run_script(str(source / loader))
+        for module in finder.modules.values():
+            path = module.__file__  # type: ignore[attr-defined]  # typeshed leaves it out
+            if path is not None:
+                found.add(Path(path).relative_to(source).as_posix())
+    return sorted(found)
+
+
+def release_date(citation: Path) -> str:
+    """Return the date in the citation file, ``YYYY-MM-DD``.
+
+    Raises
+    ------
+    ParseError
+        There is none, or the file names another version than the package has.
+    """
+    text = decode(read_bytes(citation), citation)
+    version = re.search(r"(?m)^version: (.+)$", text)
+    if version is None or version[1] != __version__:
+        found = "none" if version is None else version[1]
+        raise ParseError(citation, None, f"version: {__version__}", found)
+    date = re.search(r"(?m)^date-released: (\d{4}-\d\d-\d\d)$", text)
+    if date is None:
+        raise ParseError(citation, None, "date-released: YYYY-MM-DD", "none")
+    return date[1]
+
+
+def card(n_pairs: int) -> str:
+    """Return the dataset card; its header is what the Hugging Face hub reads."""
+    template = Template(
+        (files("twobody.publish") / "templates" / "card.md").read_text(encoding="utf-8")
+    )
+    return template.substitute(
+        version=__version__,
+        n_pairs=f"{n_pairs:,}",
+        n_labels=len(LABELS),
+        size_category=_size_category(n_pairs),
+        members=markdown.member_table(),
+        labels=markdown.label_table(),
+        channels=markdown.channel_table(),
+    )
+
+
+def _size_category(n: int) -> str:
+    """Return the hub's name for a number of examples."""
+    limits = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
+    k = max(len(str(n)) - 3, 0)
+    return f"{limits[k - 1]}<n<{limits[k]}" if k else f"n<{limits[0]}"
+
+
+def _files(folder: Path) -> set[str]:
+    """Return the files below `folder`, with slashes; not what Python leaves there when it runs."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
+    return {path.as_posix() for path in paths if "__pycache__" not in path.parts}
+
+
+def _listed(release: Path) -> set[str]:
+    sums = release / SUMS
+    if not sums.is_file():
+        return set()
+    return {SUMS, *_SUMS_LINE.findall(sums.read_text(encoding="utf-8", errors="replace"))}
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
