@@ -1,0 +1,194 @@
+"""`Pairs`: N two-atom systems as one table, the same from the raw files to the tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twobody.elements import ATOMIC_NUMBERS
+from twobody.labels import LABELS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Float = NDArray[np.float64]
+Image = NDArray[np.float32]
+Index = NDArray[np.int64] | NDArray[np.bool_] | slice
+Columns = dict[str, NDArray[Any]]
+
+N_ORBITALS = 16
+"""Orbitals (l, m) of an atom with l = 0 ... 3; the index of one is l·l + l + m."""
+
+ROW = np.dtype(
+    [
+        ("positions", "<f8", (2, 3)),  # [Å]
+        ("populations", "<f8", (2,)),  # [e] of geo_end.xyz, or of detailed.out where it has none
+        ("atom_populations", "<f8", (2,)),  # [e] of detailed.out
+        ("charges", "<f8", (2,)),  # [e] gross charges
+        ("orbital_populations", "<f8", (2, N_ORBITALS)),  # [e] summed over shells and spins
+        ("dipole", "<f8", (3,)),  # [au]
+        ("total_charge", "<f8"),  # [e]
+        ("fermi_level", "<f8"),  # [H]
+        ("total_energy", "<f8"),  # [H]
+        ("num_atoms", "<f8"),
+        ("bond_length", "<f8"),  # [Å]
+    ]
+)
+"""What is known of a pair beside its labels. All populations are Mulliken populations, two numbers
+are those of the two atoms, and NaN is a missing value: an orbital that the atom does not have too."""
+
+METADATA_NAMES: tuple[str, ...] = (
+    *("total_charge", "fermi_level", "total_energy"),
+    *("dipole_x", "dipole_y", "dipole_z", "num_atoms", "bond_length"),
+)
+"""The numbers that archives hold as metadata: columns of `ROW`, with the dipole as x, y and z."""
+
+
+class Images(Protocol):
+    """The images of N pairs: an array, or what makes its blocks when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """N, channels, height, width."""
+
+    def __getitem__(self, index: Index, /) -> Image:
+        """Return the images at `index`, an array or a slice: float32 [n, channels, h, w]."""
+
+    def take(self, index: Index, /) -> Images:
+        """Return those at `index`, made no sooner than these."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """N pairs of atoms, sorted by name in everything that this project writes.
+
+    Attributes
+    ----------
+    path : Path
+        The raw data or the archive that they come from, for messages.
+    names : str [N]
+        ``A_B``.
+    elements : str [N, 2]
+        Symbols.
+    rows : structured array [N] of `ROW`
+        ``rows["charges"]`` is float64 [N, 2], and so on.
+    label_names, label_units : str [L]
+        Of the numeric labels; a unit is empty where nobody says it (archives of other origin).
+    label_values : float64 [N, L]
+        NaN where missing.
+    text_label_names : str [T]
+    text_label_values : str [N, T]
+        Empty where missing.
+    encoding : str
+        Name of the encoding of the images; see `twobody.encodings`.
+    images : Images or None
+        None before they are encoded.
+    provenance : dict or None
+        What JSON can hold; None in archives of the original project.
+    """
+
+    path: Path
+    names: NDArray[np.str_]
+    elements: NDArray[np.str_]
+    rows: NDArray[np.void]
+    label_names: NDArray[np.str_]
+    label_units: NDArray[np.str_]
+    label_values: Float
+    text_label_names: NDArray[np.str_]
+    text_label_values: NDArray[np.str_]
+    encoding: str = ""
+    images: Images | None = None
+    provenance: Mapping[str, Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def take(self, index: Index) -> Pairs:
+        """Return the pairs at `index`: places, a mask or a slice."""
+        return replace(
+            self,
+            names=self.names[index],
+            elements=self.elements[index],
+            rows=self.rows[index],
+            label_values=self.label_values[index],
+            text_label_values=self.text_label_values[index],
+            images=None if self.images is None else self.images.take(index),
+        )
+
+    @cached_property
+    def atomic_numbers(self) -> NDArray[np.int64]:
+        """Z of both atoms, [N, 2]."""
+        symbols, inverse = np.unique(self.elements, return_inverse=True)
+        numbers = np.array([ATOMIC_NUMBERS[symbol] for symbol in symbols.tolist()], np.int64)
+        return numbers[inverse].reshape(self.elements.shape)
+
+    @property
+    def geometries(self) -> NDArray[np.float32]:
+        """x, y, z [Å] and Mulliken population [e] of both atoms as archives hold them, [N, 2, 4]."""
+        populations = self.rows["populations"][..., None]
+        return np.concatenate([self.rows["positions"], populations], axis=2).astype("<f4")
+
+    @property
+    def metadata(self) -> Float:
+        """The columns `METADATA_NAMES`, float64 [N, 8]."""
+        rows = self.rows
+        before = [rows[name] for name in ("total_charge", "fermi_level", "total_energy")]
+        after = [rows[name] for name in ("num_atoms", "bond_length")]
+        return np.column_stack([*before, rows["dipole"], *after])
+
+    def label(self, name: str) -> Float:
+        """Return a numeric label, float64 [N]; NaN where missing, and everywhere if unknown."""
+        found = np.flatnonzero(self.label_names == name)
+        return self.label_values[:, found[0]] if len(found) else np.full(len(self), np.nan)
+
+    def label_columns(self) -> Columns:
+        """Return every label by name, those of the schema in its order, unknown ones behind."""
+        numeric = dict(zip(self.label_names.tolist(), self.label_values.T, strict=True))
+        texts = dict(zip(self.text_label_names.tolist(), self.text_label_values.T, strict=True))
+        columns = {**numeric, **texts}
+        known = [label.name for label in LABELS if label.name in columns]
+        return {name: columns[name] for name in dict.fromkeys([*known, *columns])}
+
+    def geometry_columns(self) -> Columns:
+        """Return elements, positions [Å], populations [e] and bond length [Å] by name."""
+        columns: Columns = {f"element_{k + 1}": self.elements[:, k] for k in range(2)}
+        for k in range(2):
+            positions = self.rows["positions"][:, k].T
+            columns |= {f"{axis}{k + 1}": x for axis, x in zip("xyz", positions, strict=True)}
+            columns[f"population_{k + 1}"] = self.rows["populations"][:, k]
+        return columns | {"bond_length_ang": self.rows["bond_length"]}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return geometries, metadata and labels as a table with the pairs' names as its index."""
+        import pandas as pd  # noqa: PLC0415 - builds do without, and it takes longer than their start
+
+        metadata = dict(zip(METADATA_NAMES, self.metadata.T, strict=True))
+        del metadata["bond_length"]  # stands in the geometry
+        columns = self.geometry_columns() | {f"metadata {k}": v for k, v in metadata.items()}
+        return pd.DataFrame(columns | self.label_columns(), pd.Index(self.names, name="pair_name"))
+
+
+def empty_rows(n: int) -> NDArray[np.void]:
+    """Make `n` rows in which everything is missing."""
+    rows = np.empty(n, ROW)
+    rows.view(np.float64)[:] = np.nan
+    return rows
+
+
+def distances(positions: Float) -> Float:
+    """Distances [...] between the two atoms of `positions`, [..., 2, 3]; in their unit."""
+    vectors = positions[..., 1, :] - positions[..., 0, :]
+    lengths: Float = np.sqrt((vectors**2).sum(axis=-1))
+    return lengths
+
+
+def is_pair_name(name: str) -> bool:
+    """Tell whether `name` is the symbols of two elements, joined by an underscore."""
+    elements = name.split("_")
+    return len(elements) == 2 and set(elements) <= ATOMIC_NUMBERS.keys()
