@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 HARTREE_TO_EV = 27.211386245988  # CODATA 2018
 AU_TO_DEBYE = 2.541746473  # CODATA 2018: e a0 in debye
+BOHR_TO_ANGSTROM = 0.529177210903  # CODATA 2018
 
 Kind = Literal["number", "count", "flag", "text"]
 LabelValue = float | str | None
@@ -73,6 +74,25 @@ class Label:
     def name(self) -> str:
         """The label's name."""
         return self.column.lower()
+
+    def legal(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which values a numeric label can have; NaN, that is missing, is one.
+
+        Parameters
+        ----------
+        values : float64 [...]
+
+        Returns
+        -------
+        bool [...]
+        """
+        if self.kind == "flag":
+            legal = (values == 0) | (values == 1)
+        elif self.kind == "count":
+            legal = (values >= 0) & (values == np.floor(values)) & np.isfinite(values)
+        else:
+            legal = np.isfinite(values)
+        return legal | np.isnan(values)
 
 
 def _gap(homo: _Float, lumo: _Float) -> _Float:
