@@ -40,8 +40,8 @@ ROW = np.dtype(
         ("bond_length", "<f8"),  # [Å]
     ]
 )
-"""What is known of a pair beside its labels: Mulliken populations and charges of its two atoms, their
-orbitals and positions, and numbers of the whole. NaN is missing, or an orbital that there is not."""
+"""What is known of a pair beside its labels: Mulliken populations and charges of its atoms, their
+orbitals, positions, and numbers of the whole. NaN is a missing value, or no such orbital."""
 
 METADATA_NAMES: tuple[str, ...] = (
     *("total_charge", "fermi_level", "total_energy"),
