@@ -17,7 +17,7 @@ from twobody.campaign.run_log import RUN_LOG
 from twobody.cores import n_cores
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import PairProblem
-from twobody.raw_data.collect import collect_pair
+from twobody.raw_data.derive import collect_pair
 from twobody.raw_data.folders import find_pairs
 from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE, PairLabels, write_label_files
 from twobody.text import counted

@@ -1,4 +1,4 @@
-"""The 37 labels of a pair: what they are, and how they follow from DFTB+ output.
+"""The 37 labels of a pair: what they are, and how some follow from others.
 
 `LABELS` is the only place that lists them: archive, analysis, loaders, checks and tables in the
 documentation are made from it.
@@ -6,7 +6,6 @@ documentation are made from it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -14,12 +13,8 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.dftbplus import DetailedOut, Levels
-
 HARTREE_TO_EV = 27.211386245988  # CODATA 2018
 AU_TO_DEBYE = 2.541746473  # CODATA 2018: e a0 in debye
-
-OCCUPIED = 0.01  # [e] a level with more than this is occupied; one that lacks no more is full
 
 Kind = Literal["number", "count", "flag", "text"]
 LabelValue = float | str | None
@@ -167,109 +162,3 @@ GEOMETRY_COLUMNS = (
     *("pair", "pair_sorted"),
 )
 """Columns of the CSV files, in lower case, that are no labels."""
-
-
-def derive_labels(
-    pair_name: str, detailed: DetailedOut, levels: Levels, bond_length: float
-) -> dict[str, LabelValue]:
-    """Work out the labels of a pair from its DFTB+ output.
-
-    Parameters
-    ----------
-    pair_name : str
-    detailed, levels : the pair's ``detailed.out`` and ``band.out``
-    bond_length : float
-        [Å]
-
-    Returns
-    -------
-    dict
-        Every name of `LABELS`, in their order; None where the output does not say.
-    """
-    values: dict[str, LabelValue] = {
-        **_energy_labels(detailed),
-        **_charge_labels(detailed),
-        **_level_labels(levels, _capacity(detailed, levels)),
-        **_dipole_labels(detailed),
-        "distance_ang": bond_length,
-        **_convergence_labels(detailed),
-        "n_atoms": 2.0,
-        "system_id_guess": pair_name,
-    }
-    for label in LABELS:
-        if label.formula is not None:
-            value = float(label.formula(values))
-            values[label.name] = None if math.isnan(value) else value
-    return {label.name: values[label.name] for label in LABELS}
-
-
-def _scaled(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
-
-
-def _energy_labels(detailed: DetailedOut) -> dict[str, LabelValue]:
-    return {
-        "total_energy_ev": _scaled(detailed.total_energy, HARTREE_TO_EV),
-        "mermin_free_energy_ev": _scaled(detailed.mermin_free_energy, HARTREE_TO_EV),
-        "band_energy_ev": _scaled(detailed.band_energy, HARTREE_TO_EV),
-        "repulsive_energy_ev": _scaled(detailed.repulsive_energy, HARTREE_TO_EV),
-        "fermi_level_ev": _scaled(detailed.fermi_level, HARTREE_TO_EV),
-    }
-
-
-def _charge_labels(detailed: DetailedOut) -> dict[str, LabelValue]:
-    q = detailed.gross_charges
-    return {
-        "q_absmean": None if q is None else float(np.abs(q).mean()),
-        "q_maxabs": None if q is None else float(np.abs(q).max()),
-        "q_std": None if q is None else float(q.std()),
-        "total_charge": detailed.total_charge,
-    }
-
-
-def _capacity(detailed: DetailedOut, levels: Levels) -> float:
-    """Return the electrons [e] that a level holds: one in spin-polarised runs, otherwise two."""
-    polarised = levels.spins.max() > 1 or len(detailed.spin_channels) > 1
-    return 1.0 if polarised else 2.0
-
-
-def _level_labels(levels: Levels, capacity: float) -> dict[str, LabelValue]:
-    """Work out what follows from the one-electron levels.
-
-    With Fermi filling a partly filled level is both occupied and not full, so E_HOMO >= E_LUMO and
-    the gap is 0. Where every level is full, what needs a virtual level is missing.
-    """
-    occupied = levels.occupations > OCCUPIED
-    not_full = levels.occupations < capacity - OCCUPIED
-    homo = float(levels.energies[occupied].max()) if occupied.any() else None
-    lumo = float(levels.energies[not_full].min()) if not_full.any() else None
-    return {
-        "e_homo_ev": homo,
-        "e_lumo_ev": lumo,
-        "n_levels": float(len(levels.energies)),
-        "max_occupancy": float(levels.occupations.max()),
-        "metal_like": float((occupied & not_full).any()),
-        "no_virtual_in_basis": float(not not_full.any()),
-    }
-
-
-def _dipole_labels(detailed: DetailedOut) -> dict[str, LabelValue]:
-    names = ("dipole_x_d", "dipole_y_d", "dipole_z_d")
-    if detailed.dipole_moment is None:
-        return dict.fromkeys(names)
-    return dict(zip(names, (detailed.dipole_moment * AU_TO_DEBYE).tolist(), strict=True))
-
-
-def _convergence_labels(detailed: DetailedOut) -> dict[str, LabelValue]:
-    def number(value: float | None) -> float | None:
-        return None if value is None else float(value)
-
-    return {
-        "geom_opt_step": number(detailed.geometry_step),
-        "scc_last_iter": number(detailed.scc_iteration),
-        "scc_last_total_elec_eh": detailed.scc_total_electronic,
-        "scc_last_diff_elec": detailed.scc_diff_electronic,
-        "scc_last_error": detailed.scc_error,
-        "geom_converged": number(detailed.geometry_converged),
-        "scc_converged": number(detailed.scc_converged),
-    }

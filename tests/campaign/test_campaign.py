@@ -18,7 +18,7 @@ from twobody.campaign.campaign import all_pairs, plan, run_campaign
 from twobody.campaign.hsd_input import Settings
 from twobody.campaign.run_log import Attempt
 from twobody.elements import COVALENT_RADII
-from twobody.raw_data.collect import collect_pair
+from twobody.raw_data.derive import collect_pair
 
 if os.name != "posix":
     pytest.skip("DFTB+ runs on Linux and macOS only", allow_module_level=True)

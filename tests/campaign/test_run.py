@@ -9,7 +9,7 @@ from dftb_runs import RAW_DATA, STAND_IN, StandIn, is_dead, wait_for
 
 from twobody import files
 from twobody.campaign.run import Job, Rung, Start, Stopped, compute_pair, is_done, is_physical
-from twobody.raw_data.collect import collect_pair
+from twobody.raw_data.derive import collect_pair
 from twobody.raw_data.folders import find_pairs
 
 if os.name != "posix":

@@ -13,7 +13,7 @@ from conftest import RAW_DATA, SMALL, below
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twobody.raw_data.collect import collect_pair
+from twobody.raw_data.derive import collect_pair
 from twobody.errors import NO_PAIR, PairProblem
 from twobody.files import InputDigest
 from twobody.raw_data.label_csv import (

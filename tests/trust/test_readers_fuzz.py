@@ -27,7 +27,7 @@ from twobody.dftbplus import parse_band_out, parse_detailed_out, parse_geo_end_x
 from twobody.errors import NO_PAIR
 from twobody.files import InputDigest
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
-from twobody.raw_data.collect import collect_pair
+from twobody.raw_data.derive import collect_pair
 from twobody.raw_data.folders import METADATA_NAMES, read_pairs
 from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE, read_label_files
 from twobody.text import decode

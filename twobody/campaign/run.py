@@ -17,7 +17,7 @@ from pathlib import Path
 from twobody.campaign.run_log import RUN_LOG, Attempt, append
 from twobody.elements import COVALENT_RADII, SHORTEST_PHYSICAL_BOND
 from twobody.files import publish_folder, staging
-from twobody.raw_data.collect import collect_pair
+from twobody.raw_data.derive import collect_pair
 from twobody.raw_data.folders import BAND_OUT, DETAILED_OUT, GEO_END_XYZ
 from twobody.raw_data.label_csv import PairLabels
 

@@ -17,7 +17,7 @@ from twobody.elements import ATOMIC_NUMBERS
 from twobody.encodings.published import CHANNEL_NAMES, basis_images
 from twobody.errors import PairProblem
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
-from twobody.raw_data.collect import collect_pair
+from twobody.raw_data.derive import collect_pair
 from twobody.raw_data.folders import METADATA_NAMES, read_pair
 from twobody.raw_data.read import Sources, read_sources
 from twobody.tables import plain
