@@ -21,6 +21,13 @@ LabelValue = float | str | None
 
 _Float = NDArray[np.float64]
 
+_LEGAL_VALUES: dict[Kind, str] = {
+    "number": "in the range of float32",
+    "count": "a whole number",
+    "flag": "0 or 1",
+    "text": "text",
+}
+
 
 @dataclass(frozen=True)
 class Formula:
@@ -73,6 +80,26 @@ class Label:
     def name(self) -> str:
         """The label's name."""
         return self.column.lower()
+
+    @property
+    def expected(self) -> str:
+        """What a value has to be, for messages."""
+        if self.name == "n_atoms":
+            return f"{self.column} = 2"
+        return f"{self.column}, {_LEGAL_VALUES[self.kind]}"
+
+    def legal(self, values: _Float) -> NDArray[np.bool_]:
+        """Tell which `values` of a numeric label are legal; NaN, a missing value, is."""
+        if self.name == "n_atoms":
+            legal = values == 2
+        elif self.kind == "flag":
+            legal = (values == 0) | (values == 1)
+        else:  # targets are float32
+            legal = np.abs(values) <= np.finfo(np.float32).max
+            if self.kind == "count":
+                legal &= (values >= 0) & (values == np.floor(values))
+        result: NDArray[np.bool_] = legal | np.isnan(values)
+        return result
 
 
 def _gap(homo: _Float, lumo: _Float) -> _Float:
