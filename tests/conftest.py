@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from pages import copy_of_repository
+from toy import Toy
 
 import build_dataset
 from twobody.archive.layout import FORMAT_VERSION
-from twobody.encodings import DEFAULT, get_encoding
+from twobody.encodings import DEFAULT, ENCODINGS, get_encoding
 from twobody.pairs import Pairs
 from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE
 from twobody.raw_data.read import read
@@ -89,6 +90,14 @@ def small() -> Pairs:
 def small_raw_data(tmp_path: Path) -> Path:
     """Copy the pairs `SMALL`: a raw_data that may be damaged."""
     return copy_pairs(SMALL, tmp_path / "raw_data")
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
+    """Register the toy encoding."""
+    toy = Toy()
+    monkeypatch.setitem(ENCODINGS, toy.name, toy)
+    return toy
 
 
 FIGURES = pytest.StashKey[list[str]]()
