@@ -22,8 +22,9 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
     The image is float32 [C, 32, 32], with C = 10 channels in the encodings there are. The target is
     float32, a number for one label and [T] for a list of T labels, in the labels' own units.
 
-    Images that the archive holds as a few numbers are made when they are first needed. A ``DataLoader`` with the default ``collate_fn`` gets whole batches, any other a list of
-    samples.
+    Images that the archive holds as a few numbers are made when they are first needed. A
+    ``DataLoader`` with the default ``collate_fn`` gets whole batches, any other the samples one by
+    one.
 
     Parameters
     ----------
@@ -123,9 +124,7 @@ class _Samples(LazySequence[tuple[Any, Any]]):
     """The samples of a batch: views of `batch`, images and targets."""
 
     def __init__(self, images: Tensor, targets: Tensor) -> None:
-        super().__init__(
-            len(images), lambda: list(map(_Sample, zip(images, targets, strict=True)))
-        )
+        super().__init__(len(images), lambda: list(map(_Sample, zip(images, targets, strict=True))))
         self.batch = [images, targets]
 
     def __getitem__(self, index: Any) -> Any:

@@ -42,9 +42,9 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
     Channel means are sums of the float32 pixels in float64, divided and rounded to float32 once;
     length and vector come from the positions in the same way.
 
-    ``torch_geometric.loader.DataLoader`` gets whole batches, any other loader the graphs one by one;
-    for that, importing this module wraps ``Collater.__call__`` of PyG (samples of other datasets
-    pass it unchanged).
+    ``torch_geometric.loader.DataLoader`` gets whole batches, any other loader the graphs one by
+    one; for that, importing this module wraps ``Collater.__call__`` of PyG (samples of other
+    datasets pass it unchanged).
 
     Parameters
     ----------

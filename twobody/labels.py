@@ -22,6 +22,13 @@ LabelValue = float | str | None
 
 _Float = NDArray[np.float64]
 
+_LEGAL_VALUES: dict[Kind, str] = {
+    "number": "in the range of float32",
+    "count": "a whole number",
+    "flag": "0 or 1",
+    "text": "text",
+}
+
 
 @dataclass(frozen=True)
 class Formula:
@@ -75,24 +82,25 @@ class Label:
         """The label's name."""
         return self.column.lower()
 
-    def legal(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell which values a numeric label can have; NaN, that is missing, is one.
+    @property
+    def expected(self) -> str:
+        """What a value has to be, for messages."""
+        if self.name == "n_atoms":
+            return f"{self.column} = 2"
+        return f"{self.column}, {_LEGAL_VALUES[self.kind]}"
 
-        Parameters
-        ----------
-        values : float64 [...]
-
-        Returns
-        -------
-        bool [...]
-        """
-        if self.kind == "flag":
+    def legal(self, values: _Float) -> NDArray[np.bool_]:
+        """Tell which `values` of a numeric label are legal; NaN, a missing value, is."""
+        if self.name == "n_atoms":
+            legal = values == 2
+        elif self.kind == "flag":
             legal = (values == 0) | (values == 1)
-        elif self.kind == "count":
-            legal = (values >= 0) & (values == np.floor(values)) & np.isfinite(values)
-        else:
-            legal = np.isfinite(values)
-        return legal | np.isnan(values)
+        else:  # targets are float32
+            legal = np.abs(values) <= np.finfo(np.float32).max
+            if self.kind == "count":
+                legal &= (values >= 0) & (values == np.floor(values))
+        result: NDArray[np.bool_] = legal | np.isnan(values)
+        return result
 
 
 def _gap(homo: _Float, lumo: _Float) -> _Float:

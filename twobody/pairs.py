@@ -22,7 +22,10 @@ Image = NDArray[np.float32]
 Index = NDArray[np.int64] | NDArray[np.bool_] | slice
 Columns = dict[str, NDArray[Any]]
 
-N_ORBITALS = 16
+MAX_L = 3
+"""Largest angular momentum of an orbital: s, p, d and f."""
+
+N_ORBITALS = (MAX_L + 1) ** 2
 """Orbitals (l, m) of an atom with l = 0 ... 3; the index of one is l·l + l + m."""
 
 ROW = np.dtype(
@@ -40,8 +43,8 @@ ROW = np.dtype(
         ("bond_length", "<f8"),  # [Å]
     ]
 )
-"""What is known of a pair beside its labels. All populations are Mulliken populations, two numbers
-are those of the two atoms, and NaN is a missing value: an orbital that the atom does not have too."""
+"""What is known of a pair beside its labels: Mulliken populations and charges of its atoms, their
+orbitals, positions, and numbers of the whole. NaN is a missing value, or no such orbital."""
 
 METADATA_NAMES: tuple[str, ...] = (
     *("total_charge", "fermi_level", "total_energy"),
@@ -130,7 +133,7 @@ class Pairs:
 
     @property
     def geometries(self) -> NDArray[np.float32]:
-        """x, y, z [Å] and Mulliken population [e] of both atoms as archives hold them, [N, 2, 4]."""
+        """x, y, z [Å] and Mulliken population [e] of both atoms in archives, [N, 2, 4]."""
         populations = self.rows["populations"][..., None]
         return np.concatenate([self.rows["positions"], populations], axis=2).astype("<f4")
 
@@ -179,6 +182,21 @@ def empty_rows(n: int) -> NDArray[np.void]:
     rows = np.empty(n, ROW)
     rows.view(np.float64)[:] = np.nan
     return rows
+
+
+def dense_orbitals(
+    atom: NDArray[np.int64], l: NDArray[np.int64], m: NDArray[np.int64], populations: Float
+) -> Float:
+    """Put populations [..., n_orbitals] of orbitals of two atoms in their places, [..., 2, 16].
+
+    Orbitals of the same atom, l and m, which are of several shells, are added up; NaN stands where
+    an atom has no such orbital.
+    """
+    places = atom * N_ORBITALS + l * l + l + m
+    sums = np.zeros((2 * N_ORBITALS, *populations.shape[:-1]))
+    np.add.at(sums, places, np.moveaxis(populations, -1, 0))
+    sums[np.setdiff1d(np.arange(2 * N_ORBITALS), places)] = np.nan
+    return np.moveaxis(sums, 0, -1).reshape(*populations.shape[:-1], 2, N_ORBITALS)
 
 
 def distances(positions: Float) -> Float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import stat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,12 @@ from twobody.errors import ParseError
 
 PathLike = str | os.PathLike[str]
 
+LARGEST_FILE = 1 << 26
+"""Bytes that a text of DFTB+ may have: so much is read, and parsed, in a few seconds."""
+
 _READ = 1 << 16  # bytes
-_OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # the latter on Windows
+# Opening a named pipe does not wait for its other end; O_BINARY is Windows'.
+_OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 # Fortran may write D for double precision.
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[EeDd]([+-]?[0-9]+))?")
@@ -40,26 +45,34 @@ def is_text(array: NDArray[np.str_]) -> bool:
     return not bool(((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any())
 
 
-def read_bytes(path: PathLike) -> bytes:
-    """Read a file.
+def read_bytes(path: PathLike, largest: int = LARGEST_FILE) -> bytes:
+    """Read a file of at most `largest` bytes.
 
     Raises
     ------
     ParseError
-        The file is missing or unreadable.
+        The file is missing, unreadable, larger, or not a regular file.
     """
     try:
         handle = os.open(path, _OPEN)
         try:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                found = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or device"
+                raise ParseError(path, None, "a regular file", found)
             # Without a file object, which takes longer to make than a small file to read.
-            parts = [os.read(handle, _READ)]
-            while parts[-1]:
+            parts = [os.read(handle, min(status.st_size, largest) + 1)]
+            size = len(parts[0])
+            while parts[-1] and size <= largest:
                 parts.append(os.read(handle, _READ))
-            return b"".join(parts)
+                size += len(parts[-1])
         finally:
             os.close(handle)
     except OSError as error:
         raise ParseError(path, None, "a readable file", error.strerror or str(error)) from error
+    if size > largest:
+        raise ParseError(path, None, f"at most {largest} bytes", "more")
+    return b"".join(parts)
 
 
 def decode(data: bytes, path: PathLike) -> str:

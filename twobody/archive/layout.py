@@ -17,8 +17,8 @@ PAIR_NUMBERS: dict[str, Member] = {
     "orbital_populations": Member(
         "<f8",
         ("N", 2, 16),
-        "Mulliken populations [e] of the orbitals (l, m) of each atom, index l·l + l + m, summed over "
-        "shells and spins; NaN where the atom has no such orbital",
+        "Mulliken populations [e] of the orbitals (l, m) of each atom, index l·l + l + m, summed "
+        "over shells and spins; NaN where the atom has no such orbital",
     ),
     "atom_populations": Member(
         "<f8", ("N", 2), "Mulliken population [e] of each atom in `detailed.out`"

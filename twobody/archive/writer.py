@@ -68,9 +68,7 @@ def add_array(
     stream.add(f"{name}.npy", header, parts, store=store, seen=digest.add)
 
 
-def _members(
-    pairs: Pairs, progress: Callable[[int], object]
-) -> Iterator[tuple[str, Streamed]]:
+def _members(pairs: Pairs, progress: Callable[[int], object]) -> Iterator[tuple[str, Streamed]]:
     """Yield the members of the layout, in its order."""
     images = pairs.images
     if images is None:

@@ -19,7 +19,7 @@ from twobody.elements import COVALENT_RADII, SHORTEST_PHYSICAL_BOND
 from twobody.errors import Finding
 from twobody.labels import AU_TO_DEBYE, BOHR_TO_ANGSTROM, HARTREE_TO_EV, LABELS, NUMERIC_LABELS
 from twobody.pairs import METADATA_NAMES, Float, Pairs, distances
-from twobody.raw_data.folders import BOND_TOLERANCE
+from twobody.raw_data.read import BOND_TOLERANCE
 
 FLOAT32_TOLERANCE = 1e-5  # Å, e: positions and populations are stored as float32
 LABEL_TOLERANCE = 1e-6  # of 1 or the value, in its unit: label files may have six decimals
@@ -76,7 +76,7 @@ def finite(pairs: Pairs) -> Iterator[Finding]:
 
 
 def label_values(pairs: Pairs) -> Iterator[Finding]:
-    """Flags are 0 or 1, counts whole numbers that are not negative, and no label is infinite."""
+    """Flags are 0 or 1, counts whole numbers, 0 or more, and no label is infinite."""
     for label in NUMERIC_LABELS:
         values = pairs.label(label.name)
         for i in np.flatnonzero(~label.legal(values)):
@@ -86,7 +86,6 @@ def label_values(pairs: Pairs) -> Iterator[Finding]:
 def two_atoms(pairs: Pairs) -> Iterator[Finding]:
     """Every pair has two atoms."""
     two = np.full(len(pairs), 2.0)
-    yield from _differences(pairs, "n_atoms", pairs.label("n_atoms"), two, 0)
     yield from _differences(pairs, "metadata num_atoms", pairs.rows["num_atoms"], two, 0)
 
 

@@ -1,8 +1,10 @@
-"""Many pairs of the usual layout at a time: two atoms, converged, as DFTB+ 24.1 prints them.
+"""The fast path of the readers: many pairs as DFTB+ 24.1 prints them, two atoms, converged.
 
-This is the fast way through most files, and no authority: it takes a pair only if both files are of
-the layout below to the byte and pass every check of the tolerant readers in `twobody.dftbplus`. All
-others, legal or not, are left to those readers. The values are the same bit for bit.
+It is tried first and has no authority: it takes a pair only if both files are of the layout below
+and pass every check of the readers in `twobody.dftbplus` and `twobody.raw_data.folders`. All
+others, legal or not, are left to those. The values are the same bit for bit. Whoever changes what a
+reader accepts, checks or returns has to look here too; ``tests/dftbplus/test_usual_layout.py``
+holds both equal.
 """
 
 from __future__ import annotations
@@ -22,13 +24,12 @@ from twobody.dftbplus import (
     agrees_with_ev,
     agrees_with_total,
 )
-from twobody.dftbplus.fixed_width import Layout
-from twobody.encodings.published import OrbitalTable
+from twobody.pairs import dense_orbitals
 
 _Float = NDArray[np.float64]
 _Int = NDArray[np.int64]
 
-# Sums are formed in another order here; where that could matter, the tolerant reader decides.
+# Sums are formed in another order here; where that could matter, the readers decide.
 _TOLERANCE = POPULATION_TOLERANCE - 1e-9
 
 
@@ -40,110 +41,82 @@ class Texts(NamedTuple):
     geo_end_xyz: bytes
 
 
-@dataclass(frozen=True, eq=False)
-class OutputTable:
-    """What the files of n pairs say, before anything is made of it.
-
-    Attributes
-    ----------
-    positions : float64 [n, 2, 3]
-        [Å]
-    geometry_populations, populations, charges : float64 [n, 2]
-        Mulliken populations as in the geometry file and as in ``detailed.out``, gross charges [e].
-    dipoles : float64 [n, 3]
-        [au]
-    orbitals : OrbitalTable
-    total_charges, fermi_levels, total_energies : float64 [n]
-        [e], [H], [H]; NaN where missing.
-    """
-
-    positions: _Float
-    geometry_populations: _Float
-    populations: _Float
-    charges: _Float
-    dipoles: _Float
-    orbitals: OrbitalTable
-    total_charges: _Float
-    fermi_levels: _Float
-    total_energies: _Float
-
-
-def read_standard(pairs: Sequence[Texts]) -> list[tuple[NDArray[np.intp], OutputTable]]:
+def read_usual(pairs: Sequence[Texts], rows: NDArray[np.void]) -> NDArray[np.bool_]:
     """Read those of `pairs` that are of the usual layout and without fault.
+
+    Parameters
+    ----------
+    pairs : sequence of n Texts
+    rows : structured array [n] of `twobody.pairs.ROW`
+        Gets what the files say of the pairs that are read: all but the bond length.
 
     Returns
     -------
-    list of (int [n], OutputTable)
-        Which of the pairs, and what they say. A pair that comes nowhere has to be read otherwise.
+    bool [n]
+        Which pairs were read. The others have to be read otherwise.
     """
-    groups: dict[_DetailedLayout, list[tuple[int, bytes, bytes]]] = {}
+    groups: dict[_Layout, list[tuple[int, list[float]]]] = {}
     for i, pair in enumerate(pairs):
-        layout, atoms = _layout_of(pair.detailed_out), _atoms(pair)
-        if layout is not None and atoms is not None:
-            groups.setdefault(layout, []).append((i, pair.detailed_out, atoms))
-    read = []
+        text = b"\0".join((pair.geo_end_xyz, pair.detailed_out)).decode("ascii", "replace")
+        layout = _layout_of(text)
+        numbers = layout and layout.numbers(text, pair.elements)
+        if layout and numbers:
+            groups.setdefault(layout, []).append((i, numbers))
+    read = np.zeros(len(pairs), np.bool_)
     for layout, members in groups.items():
-        index, detailed_outs, geometries = zip(*members, strict=True)
-        fits, columns = _read_group(layout, detailed_outs, geometries)
-        read.append((np.array(index)[fits], columns))
+        table = np.array([numbers for _, numbers in members])
+        columns = {name: table[:, places] for name, places in layout.places.items()}
+        good = _consistent(layout, columns)
+        index = np.array([i for i, _ in members])[good]
+        _fill(rows, index, layout, {name: column[good] for name, column in columns.items()})
+        read[index] = True
     return read
 
 
-_ATOM_ROW = "{positions:F16.8}" * 3 + "{populations:F16.8}"
-_ATOM_ROWS = Layout(_ATOM_ROW * 2)
-_COMMENT = b"Geometry Step: "
-_SYMBOL = 5  # bytes before the numbers of an atom
-
-
-def _atoms(pair: Texts) -> bytes | None:
-    """Return the numbers of the geometry if it is a usual one, of the right step and elements."""
-    lines = pair.geo_end_xyz.split(b"\n")
-    if len(lines) != 5 or lines[0] != b"    2" or lines[4]:
-        return None
-    step = lines[1].removeprefix(_COMMENT)
-    if step == lines[1] or not pair.detailed_out.startswith(step + b"\n", len(_BEFORE_STEP)):
-        return None
-    rows = lines[2:4]
-    if any(2 * (len(row) - _SYMBOL) != _ATOM_ROWS.size for row in rows):
-        return None
-    if [row[:_SYMBOL] for row in rows] != [s.rjust(_SYMBOL).encode() for s in pair.elements]:
-        return None
-    return b"".join(row[_SYMBOL:] for row in rows)
-
-
 @dataclass(frozen=True, eq=False)
-class _DetailedLayout:
-    """A layout of ``detailed.out``, and the orbitals that it has (in columns, from 0)."""
+class _Layout:
+    """A layout of both files: how to read it, and the orbitals that it has (as columns, from 0)."""
 
-    layout: Layout
+    pattern: re.Pattern[str]
+    places: dict[str, list[int]]  # of the numbers of each name
     atom: _Int
     l: _Int
     m: _Int
     first_of_atom: list[int]
     first_of_shell: list[int]
 
+    def numbers(self, text: str, elements: tuple[str, ...]) -> list[float] | None:
+        """Return the numbers of `text`, or None where it does not have this layout."""
+        match = self.pattern.fullmatch(text)
+        if match is None:
+            return None
+        step, first, *numbers = match.groups()
+        second = numbers.pop(4)
+        if (first, second) != tuple(symbol.rjust(5) for symbol in elements):
+            return None
+        try:
+            return [*map(float, (step, *numbers))]
+        except ValueError:
+            return None
 
-_BEFORE_STEP = " Fermi distribution function\n\nGeometry optimization step: "
-_BEFORE_SHELLS = b"l-shell populations (up)\n Atom Sh.   l       Population\n"
+
+_BEFORE_SHELLS = "l-shell populations (up)\n Atom Sh.   l       Population\n"
 _SHELL_ROW = len("    1   1   0       1.01692396\n")
 _SHELL_KEY = len("    1   1   0")
-_SHELL_KEYS = re.compile(rb"(?:    [12]   [1-9]   [0-2]){2,18}")
+_SHELL_KEYS = re.compile(r"(?:    [12]   [1-9]   [0-2]){2,18}")
 
 
-def _layout_of(text: bytes) -> _DetailedLayout | None:
+def _layout_of(text: str) -> _Layout | None:
     """Return the layout that `text` has if it has a usual one at all."""
-    step = text.find(b"\n", len(_BEFORE_STEP)) - len(_BEFORE_STEP)
     start = text.find(_BEFORE_SHELLS) + len(_BEFORE_SHELLS)
-    end = text.find(b"\n\n", start)
-    keys = b"".join(text[i : i + _SHELL_KEY] for i in range(start, end, _SHELL_ROW))
-    if not 0 < step < 10 or _SHELL_KEYS.fullmatch(keys) is None:
-        return None
-    return _detailed_layout(step, keys)
+    end = text.find("\n\n", start)
+    keys = "".join(text[i : i + _SHELL_KEY] for i in range(start, end, _SHELL_ROW))
+    return _layout(keys) if _SHELL_KEYS.fullmatch(keys) else None
 
 
 @lru_cache(maxsize=256)
-def _detailed_layout(step_digits: int, keys: bytes) -> _DetailedLayout | None:
-    """Make the layout for a step number of so many digits and the first columns of the shells."""
+def _layout(keys: str) -> _Layout | None:
+    """Make the layout for the first columns of the table of shells."""
     numbers = [int(number) for number in keys.split()]
     shells = list(zip(numbers[0::3], numbers[1::3], numbers[2::3], strict=True))
     n_first = sum(atom == 1 for atom, _, _ in shells)
@@ -154,10 +127,36 @@ def _detailed_layout(step_digits: int, keys: bytes) -> _DetailedLayout | None:
     atom, l, m = np.array([(a - 1, l, m) for a, _, l in shells for m in range(-l, l + 1)]).T
     first_of_shell = np.cumsum([0, *(2 * l + 1 for _, _, l in shells[:-1])]).tolist()
     first_of_atom = [0, first_of_shell[n_first]]
-    layout = Layout(_detailed_template(step_digits, shells))
-    return _DetailedLayout(layout, atom, l, m, first_of_atom, first_of_shell)
+    names, pattern = ["step", *["geometry"] * 8], _HEAD
+    template = _template(shells)
+    literals = _FIELD.split(template)[:: 1 + _FIELD.groups]
+    for literal, field in zip(literals, _FIELD.finditer(template), strict=False):
+        pattern += re.escape(literal) + _number(field[2], int(field[3]), int(field[4] or 0))
+        names.append(field[1])
+    pattern += re.escape(literals[-1])
+    places = {name: [i for i, other in enumerate(names) if other == name] for name in names}
+    return _Layout(re.compile(pattern), places, atom, l, m, first_of_atom, first_of_shell)
 
 
+def _number(kind: str, width: int, decimals: int = 0) -> str:
+    """Return the pattern of a number by its Fortran edit descriptor: F16.8, E18.8 or I5.
+
+    The first column must be blank, so that the number stands apart from what is before it, and the
+    decimals must be there. Whether what stands between is a number is left to ``float()``.
+    """
+    tail = (rf"\.[0-9]{{{decimals}}}" if decimals else "") + (
+        "E[+-][0-9]{2}" if kind == "E" else ""
+    )
+    n_tail = (decimals + 1 if decimals else 0) + (4 if kind == "E" else 0)
+    return f"( [ 0-9-]{{{width - 1 - n_tail}}}{tail})"
+
+
+_ATOM_ROW = f"(.{{5}}){4 * _number('F', 16, 8)}\n"
+_HEAD = (
+    rf"    2\nGeometry Step: ([0-9]{{1,9}})\n{2 * _ATOM_ROW}"  # all of geo_end.xyz
+    r"\0 Fermi distribution function\n\nGeometry optimization step: \1\n"
+)
+_FIELD = re.compile(r"<(\w+) ([FEI])([0-9]+)\.?([0-9]*)>")
 _ORBITALS = (("s",), ("p_y", "p_z", "p_x"), ("d_xy", "d_yz", "d_z2", "d_xz", "d_x2-y2"))  # by l, m
 _FERMI_LEVEL, _TOTAL_ENERGY = "Fermi level", "Total energy"
 _TOTAL_ELECTRONIC = "Total Electronic energy"
@@ -181,50 +180,49 @@ _STEP_ENERGIES = (
 _ENERGIES = (*_LEVEL_ENERGIES, *_STEP_ENERGIES)
 
 
-def _detailed_template(step_digits: int, shells: Sequence[tuple[int, int, int]]) -> str:
-    """Write ``detailed.out`` with fields in the place of numbers."""
+def _template(shells: Sequence[tuple[int, int, int]]) -> str:
+    """Write ``detailed.out`` below its step number, with ``<name F16.8>`` in place of numbers."""
     ruler = "*" * 80
 
     def energies(names: Sequence[str]) -> list[str]:
-        return [f"{name + ':':31}{{hartree:F18.10}} H{{ev:F18.4}} eV" for name in names]
+        return [f"{name + ':':31}<hartree F18.10> H<ev F18.4> eV" for name in names]
 
     lines = [
-        f"{_BEFORE_STEP}{{:I{step_digits}.{step_digits}}}",
         "",
         "",
         ruler,
         " iSCC Total electronic   Diff electronic      SCC error    ",
-        "{scc_iteration:I5}{scc_total_electronic:E18.8}{:E18.8}{scc_error:E18.8}",
+        "<scc_iteration I5><scc_total E18.8><scc_difference E18.8><scc_error E18.8>",
         ruler,
         "",
         "Coordinates of moved atoms (au):",
-        *(f"{atom:5}{{:F16.8}}{{:F16.8}}{{:F16.8}}" for atom in (1, 2)),
+        *(f"{atom:5}<coordinates F16.8><coordinates F16.8><coordinates F16.8>" for atom in (1, 2)),
         "",
-        " Total charge:{total_charge:F15.8}",
+        " Total charge:<total_charge F15.8>",
         "",
         " Atomic gross charges (e)",
         " Atom           Charge",
-        *(f"{atom:5}{{charges:F17.8}}" for atom in (1, 2)),
+        *(f"{atom:5}<charges F17.8>" for atom in (1, 2)),
         "",
-        "Nr. of electrons (up):{electrons:F16.8}",
+        "Nr. of electrons (up):<electrons F16.8>",
         "Atom populations (up)",
         " Atom       Population",
-        *(f"{atom:5}{{populations:F17.8}}" for atom in (1, 2)),
+        *(f"{atom:5}<atom_populations F17.8>" for atom in (1, 2)),
         "",
         "l-shell populations (up)",
         " Atom Sh.   l       Population",
-        *(f"{atom:5}{shell:4}{l:4}{{shells:F17.8}}" for atom, shell, l in shells),
+        *(f"{atom:5}{shell:4}{l:4}<shells F17.8>" for atom, shell, l in shells),
         "",
         "Orbital populations (up)",
         " Atom Sh.   l   m       Population  Label",
         *(
-            f"{atom:5}{shell:4}{l:4}{m:4}{{orbitals:F17.8}}  {label}"
+            f"{atom:5}{shell:4}{l:4}{m:4}<orbitals F17.8>  {label}"
             for atom, shell, l in shells
             for m, label in enumerate(_ORBITALS[l], start=-l)
         ),
         "",
         *energies(_LEVEL_ENERGIES),
-        "Input / Output electrons (q):{:F18.10}{:F18.10}",
+        "Input / Output electrons (q):<_ F18.10><_ F18.10>",
         "",
         *energies(_STEP_ENERGIES),
         "",
@@ -234,8 +232,8 @@ def _detailed_template(step_digits: int, shells: Sequence[tuple[int, int, int]])
         "",
         "Full geometry written in geo_end.{xyz|gen}",
         "",
-        "Dipole moment:{dipole:F14.8}{dipole:F14.8}{dipole:F14.8} au",
-        "Dipole moment:{debye:F14.8}{debye:F14.8}{debye:F14.8} Debye",
+        "Dipole moment:<dipole F14.8><dipole F14.8><dipole F14.8> au",
+        "Dipole moment:<debye F14.8><debye F14.8><debye F14.8> Debye",
         "",
         "Geometry converged",
         "",
@@ -244,57 +242,40 @@ def _detailed_template(step_digits: int, shells: Sequence[tuple[int, int, int]])
     return "\n".join(lines)
 
 
-def _read_group(
-    group: _DetailedLayout, detailed_outs: Sequence[bytes], geometries: Sequence[bytes]
-) -> tuple[NDArray[np.bool_], OutputTable]:
-    """Read pairs of one layout; return which are without fault, and those."""
-    fits, detailed = group.layout.read(detailed_outs)
-    geometries_fit, geometry = _ATOM_ROWS.read(geometries)
-    fits &= geometries_fit & _consistent(group, detailed, geometry["populations"])
-    detailed, geometry = (
-        {name: column[fits] for name, column in columns.items()} for columns in (detailed, geometry)
-    )
-    n, n_orbitals = detailed["orbitals"].shape
-    columns = OutputTable(
-        positions=geometry["positions"].reshape(n, 2, 3),
-        geometry_populations=geometry["populations"],
-        populations=detailed["populations"],
-        charges=detailed["charges"],
-        dipoles=detailed["dipole"],
-        orbitals=OrbitalTable(
-            system=np.repeat(np.arange(n), n_orbitals),
-            atom=np.tile(group.atom, n),
-            l=np.tile(group.l, n),
-            m=np.tile(group.m, n),
-            population=detailed["orbitals"].ravel(),
-        ),
-        total_charges=detailed["total_charge"][:, 0],
-        fermi_levels=detailed["hartree"][:, _ENERGIES.index(_FERMI_LEVEL)],
-        total_energies=detailed["hartree"][:, _ENERGIES.index(_TOTAL_ENERGY)],
-    )
-    return fits, columns
-
-
-def _consistent(
-    group: _DetailedLayout, detailed: dict[str, _Float], geometry_populations: _Float
-) -> NDArray[np.bool_]:
-    """Tell which pairs pass the checks of the tolerant readers and of the folders."""
-    orbitals, populations = detailed["orbitals"], detailed["populations"]
+def _consistent(layout: _Layout, columns: dict[str, _Float]) -> NDArray[np.bool_]:
+    """Tell which pairs pass the checks of the readers and of the folders."""
+    orbitals, populations = columns["orbitals"], columns["atom_populations"]
     differences = [
-        detailed["total_charge"] - detailed["charges"].sum(axis=1, keepdims=True),
-        detailed["electrons"] - populations.sum(axis=1, keepdims=True),
-        detailed["shells"] - np.add.reduceat(orbitals, group.first_of_shell, axis=1),
-        populations - np.add.reduceat(orbitals, group.first_of_atom, axis=1),
-        geometry_populations - populations,
+        columns["total_charge"] - columns["charges"].sum(axis=1, keepdims=True),
+        columns["electrons"] - populations.sum(axis=1, keepdims=True),
+        columns["shells"] - np.add.reduceat(orbitals, layout.first_of_shell, axis=1),
+        populations - np.add.reduceat(orbitals, layout.first_of_atom, axis=1),
+        columns["geometry"][:, 3::4] - populations,
     ]
     add_up = (np.abs(np.hstack(differences)) <= _TOLERANCE).all(axis=1)
-    in_ev = agrees_with_ev(detailed["hartree"], detailed["ev"]).all(axis=1)
-    in_debye = agrees_with_debye(detailed["dipole"], detailed["debye"]).all(axis=1)
-    total_electronic = detailed["hartree"][:, [_ENERGIES.index(_TOTAL_ELECTRONIC)]]
+    in_ev = agrees_with_ev(columns["hartree"], columns["ev"]).all(axis=1)
+    in_debye = agrees_with_debye(columns["dipole"], columns["debye"]).all(axis=1)
+    total_electronic = columns["hartree"][:, [_ENERGIES.index(_TOTAL_ELECTRONIC)]]
     scc = (
-        (detailed["scc_iteration"] >= 1)
-        & (detailed["scc_error"] >= 0)
-        & agrees_with_total(detailed["scc_total_electronic"], total_electronic)
+        (columns["scc_iteration"] >= 1)
+        & (columns["scc_error"] >= 0)
+        & agrees_with_total(columns["scc_total"], total_electronic)
     )
     result: NDArray[np.bool_] = add_up & in_ev & in_debye & scc[:, 0]
     return result
+
+
+def _fill(rows: NDArray[np.void], index: _Int, layout: _Layout, columns: dict[str, _Float]) -> None:
+    """Put what the files say into the rows at `index`."""
+    atoms = columns["geometry"].reshape(-1, 2, 4)
+    rows["positions"][index] = atoms[..., :3]
+    rows["populations"][index] = atoms[..., 3]
+    for name in ("atom_populations", "charges", "dipole"):
+        rows[name][index] = columns[name]
+    rows["orbital_populations"][index] = dense_orbitals(
+        layout.atom, layout.l, layout.m, columns["orbitals"]
+    )
+    rows["total_charge"][index] = columns["total_charge"][:, 0]
+    rows["fermi_level"][index] = columns["hartree"][:, _ENERGIES.index(_FERMI_LEVEL)]
+    rows["total_energy"][index] = columns["hartree"][:, _ENERGIES.index(_TOTAL_ENERGY)]
+    rows["num_atoms"][index] = 2

@@ -102,8 +102,9 @@ class Encoding(ABC):
     """An image encoding.
 
     A new one says its `name` and `channels` and how to `draw`. What is drawn may depend on nothing
-    but `Pairs.atomic_numbers` and `Pairs.rows`, and a pair's pixels not on the pairs beside it: then
-    raw files and archives of any encoding give the same images.
+    but `Pairs.atomic_numbers` and `Pairs.rows` (positions and populations are rounded to float32 in
+    archives, all other numbers are exact), and a pair's pixels not on the pairs beside it: then raw
+    files and archives of any encoding give the same images.
 
     Attributes
     ----------
@@ -150,6 +151,14 @@ class Encoding(ABC):
         """Return column and row of each atom in a channel, [n, 2]; [0, 2] if it shows no space."""
         del channel, bond_length
         return np.empty((0, 2))
+
+    def products(self, images: Images) -> tuple[Float, Image] | None:
+        """Return amplitudes [N, C, n] and basis [C, n, size, size] that images are the products of.
+
+        None where the images of the encoding are no such products.
+        """
+        del images
+        return None
 
     @property
     def channel_names(self) -> tuple[str, ...]:

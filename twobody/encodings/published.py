@@ -25,6 +25,7 @@ BLOCK = 24
 """Pairs that are rendered at a time: 1 MB of images, made from 4 MB of float64 in the cache."""
 
 BASIS_TOLERANCE = 1e-6  # of values up to 2: machines differ in the last bits of exp and cos
+FIT_TOLERANCE = 1e-6  # of the largest pixel of a channel: ten roundings to float32
 AMPLITUDE_TOLERANCE = 1e-9  # of amplitudes up to 100: sums may be formed in another order
 
 _L = np.floor(np.sqrt(np.arange(N_ORBITALS)))  # of the orbitals (l, m) of an atom
@@ -231,9 +232,28 @@ class Published(Encoding):
     @property
     def checks(self) -> tuple[EncodingCheck, ...]:
         """What has to hold for archives of this encoding."""
-        return (self.pixels, self.products, self.basis, self.amplitudes)
+        return (self.pixels, self.amplitudes_times_basis, self.basis, self.amplitudes)
 
-    def products(self, pairs: Pairs, blocks: Blocks) -> Iterator[Finding]:
+    def products(self, images: Images) -> tuple[Float, Image] | None:
+        """Return amplitudes and basis, fitted where only pixels are there; see `Encoding`.
+
+        None where the pixels are not of this encoding.
+        """
+        if isinstance(images, Rendered):
+            return images.amplitudes, images.basis
+        pixels = images[:].astype(np.float64)
+        basis = basis_images(size=images.shape[2])
+        amplitudes = np.empty((*images.shape[:2], N_ATOMS))
+        if not np.isfinite(pixels).all():
+            return None
+        for k, terms in enumerate(basis.reshape(*basis.shape[:2], -1).astype(np.float64)):
+            target = pixels[:, k].reshape(len(pixels), -1)
+            amplitudes[:, k] = np.linalg.lstsq(terms.T, target.T, rcond=None)[0].T
+        error = np.abs(render(amplitudes, basis) - pixels).max((0, 2, 3))
+        fits = (error <= FIT_TOLERANCE * np.abs(pixels).max((0, 2, 3))).all()
+        return (amplitudes, basis) if fits else None
+
+    def amplitudes_times_basis(self, pairs: Pairs, blocks: Blocks) -> Iterator[Finding]:
         """Images are amplitudes x basis, bit for bit."""
         for start, block in blocks():
             expected = _rendered(pairs)[start : start + len(block)]

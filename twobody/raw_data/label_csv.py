@@ -1,19 +1,19 @@
 """The two CSV files of labels in ``raw_data``: written from DFTB+ output, read and merged.
 
 ``dftb_ptbp_combined.csv`` holds every label but the bond length, ``bond_distances_all.csv`` the
-geometry and the bond length. Both have one row a pair; the last part of `run_dir` names it.
+geometry and the bond length. Both have one row per pair; the last part of `run_dir` names it.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,42 +29,39 @@ BONDS_FILE = "bond_distances_all.csv"
 
 _PAIR_COLUMN = "run_dir"
 _BOND_LABEL = "distance_ang"
-_BATCH = 512  # rows
-_PLAIN = re.compile(r"[0-9.eE+-]*")  # what numbers are written with, but for Fortran's D
-_LARGEST = float(np.finfo(np.float32).max)  # targets are float32
-_FLAGS = {"0": 0.0, "0.0": 0.0, "False": 0.0, "1": 1.0, "1.0": 1.0, "True": 1.0}
+_BATCH = 512  # rows whose cells are in memory at a time
+_LARGEST_FILE = 1 << 30  # bytes
+_LONGEST = 200  # characters of a text label: N of them make an array N times as wide as the longest
+_FLAGS = {"": math.nan, "0": 0.0, "0.0": 0.0, "False": 0.0, "1": 1.0, "1.0": 1.0, "True": 1.0}
+
+# Cells that float() reads, or refuses, as parse_number does: no nan, no 1_0, nothing out of range.
+_PLAIN = re.compile(r"(?:[0-9.+-]{0,30}(?:[eE][+-]?[0-9]{1,2})?,)*")
 
 
-@dataclass(frozen=True, eq=False)
-class LabelTable:
+class LabelTable(NamedTuple):
     """The labels of N pairs as columns, in the order of the names asked for.
 
     Attributes
     ----------
     values : float64 [N, 36]
         The labels of `NUMERIC_LABELS`; NaN where missing.
-    texts : object [N, T]
-        The labels of `TEXT_LABELS`, str; empty where missing.
-    bond_lines : int64 [N]
-        The line of each pair in ``bond_distances_all.csv``, for messages.
+    texts : str [N, T]
+        The labels of `TEXT_LABELS`; empty where missing.
+    lines : dict of str to int64 [N]
+        Where the row of each pair stands in each of the two files, for messages.
     """
 
     values: NDArray[np.float64]
-    texts: NDArray[np.object_]
-    bond_lines: NDArray[np.int64]
-
-    def take(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> LabelTable:
-        """Return the pairs where `keep` is true, or those at the places `keep`."""
-        return LabelTable(self.values[keep], self.texts[keep], self.bond_lines[keep])
+    texts: NDArray[np.str_]
+    lines: Mapping[str, NDArray[np.int64]]
 
 
 class _Row(NamedTuple):
-    """A row of a CSV file: its first line, its cells, and where each column is, in lower case."""
+    """A row of a CSV file: the pair's name, the first line, the cells."""
 
     pair_name: str
     line: int
     cells: Sequence[str]
-    columns: Mapping[str, int]
 
 
 def read_label_files(
@@ -78,31 +75,40 @@ def read_label_files(
         What is wrong is left missing; its pair is among the problems.
     list of PairProblem
         Cells that are not what they have to be, pairs without a row, rows without a pair, rows that
-        come twice; under the name `NO_PAIR` files that cannot be read at all, or whose columns are
-        not those of the schema.
+        come twice; under the name `NO_PAIR` files that cannot be read as a whole, or whose columns
+        are not those of the schema.
     """
-    table = LabelTable(
-        np.full((len(names), len(NUMERIC_LABELS)), np.nan),
-        np.full((len(names), len(TEXT_LABELS)), "", dtype=object),
-        np.zeros(len(names), np.int64),
-    )
+    values = np.full((len(names), len(NUMERIC_LABELS)), np.nan)
+    texts = np.full((len(names), len(TEXT_LABELS)), "", dtype=object)
+    lines = {file: np.zeros(len(names), np.int64) for file in (LABELS_FILE, BONDS_FILE)}
     index = {name: i for i, name in enumerate(names)}
     problems: list[PairProblem] = []
     for file in (LABELS_FILE, BONDS_FILE):
         path = raw_data / file
-        seen: dict[str, int] = {}
         try:
-            data = read_bytes(path)
+            data = read_bytes(path, _LARGEST_FILE)
             digest.add(file, data)
-            for rows in _batches(_rows(data, path)):
-                if not _merge_plain(rows, path, seen, index, table):
-                    problems += _merge_each(rows, path, seen, index, table)
+            for header, batch in _batches(data, path):
+                rows, faults = _placed(batch, len(header), index, lines[file], path)
+                problems += faults
+                places = np.array([index[row.pair_name] for row in rows], np.int64)
+                cells = zip(*(row.cells for row in rows), strict=True)
+                columns = dict(zip(header, cells, strict=False))  # no cells without rows
+                if file == BONDS_FILE:
+                    problems += _check_bonds(rows, columns, path)
+                for label in _labels_of(file):
+                    column, faults = _column(rows, columns.get(label.name, ()), label, path)
+                    problems += faults
+                    if label.kind == "text":
+                        texts[places, TEXT_LABELS.index(label)] = column
+                    else:
+                        values[places, NUMERIC_LABELS.index(label)] = column
         except ParseError as error:
             problems.append(PairProblem(NO_PAIR, error))
             continue
-        for name in index.keys() - seen.keys():
+        for name in (name for name in names if not lines[file][index[name]]):
             problems.append(PairProblem(name, ParseError(path, None, f"a row for {name}", "none")))
-    return table, problems
+    return LabelTable(values, texts.astype(np.str_), lines), problems
 
 
 def _labels_of(file: str) -> list[Label]:
@@ -110,144 +116,12 @@ def _labels_of(file: str) -> list[Label]:
     return [label for label in LABELS if (label.name == _BOND_LABEL) == (file == BONDS_FILE)]
 
 
-def _merge_plain(
-    rows: Sequence[_Row],
-    path: Path,
-    seen: dict[str, int],
-    index: Mapping[str, int],
-    table: LabelTable,
-) -> bool:
-    """Put the labels of many rows in their places, column by column, and tell whether it was done.
+def _batches(data: bytes, path: Path) -> Iterator[tuple[list[str], list[_Row]]]:
+    """Yield the column names and some rows at a time; those before a fault come before it.
 
-    Where anything is unusual, wrong or not, nothing is done: then the rows have to be merged one by
-    one. The values are the same.
+    Empty rows are left out; spreadsheets append such of commas alone.
     """
-    if not rows:
-        return True
-    names = {row.pair_name for row in rows}
-    if len(names) < len(rows) or not names <= index.keys() or not names.isdisjoint(seen):
-        return False
-    if any(len(row.cells) != len(row.columns) for row in rows):
-        return False
-    columns = zip(*(row.cells for row in rows), strict=True)
-    by_column = dict(zip(rows[0].columns, columns, strict=True))
-    if path.name == BONDS_FILE and not _plain_bonds(rows, by_column):
-        return False
-    merged = {}
-    for label in _labels_of(path.name):
-        cells = by_column[label.name]
-        column = cells if label.kind == "text" else _plain_numbers(cells, label)
-        if column is None:
-            return False
-        merged[label] = column
-    seen.update((row.pair_name, row.line) for row in rows)
-    places = [index[row.pair_name] for row in rows]
-    if path.name == BONDS_FILE:
-        table.bond_lines[places] = [row.line for row in rows]
-    for label, column in merged.items():
-        if label.kind == "text":
-            table.texts[places, TEXT_LABELS.index(label)] = column
-        else:
-            table.values[places, NUMERIC_LABELS.index(label)] = column
-    return True
-
-
-def _plain_bonds(rows: Sequence[_Row], by_column: Mapping[str, Sequence[str]]) -> bool:
-    """Tell whether `_check_bond_row` would find no fault, if all cells are of the usual form."""
-    if not {"natoms", "species_1", "species_2"} <= by_column.keys():
-        return False
-    return set(by_column["natoms"]) == {"2"} and [row.pair_name for row in rows] == [
-        f"{first}_{second}"
-        for first, second in zip(by_column["species_1"], by_column["species_2"], strict=True)
-    ]
-
-
-def _plain_numbers(cells: Sequence[str], label: Label) -> NDArray[np.float64] | None:
-    """Read a column as `_cell` would, if all its cells are without fault and of the usual form."""
-    if _PLAIN.fullmatch("".join(cells)) is None:
-        return None
-    if label.kind == "flag" and not _FLAGS.keys() >= set(cells) - {""}:
-        return None
-    try:
-        values = np.array([*map(float, [cell or "nan" for cell in cells])])
-    except ValueError:
-        return None
-    zeros = set(compress(cells, values == 0))
-    unusual = (np.abs(values) > _LARGEST).any() or any(cell.strip("+-0.") for cell in zeros)
-    if label.kind == "count":
-        unusual |= ((values < 0) | (values != np.floor(values)) & ~np.isnan(values)).any()
-    if label.name == "n_atoms":
-        unusual |= ((values != 2) & ~np.isnan(values)).any()
-    if label.name == _BOND_LABEL:
-        unusual |= np.isnan(values).any()
-    return None if unusual else values
-
-
-def _merge_each(
-    rows: Sequence[_Row],
-    path: Path,
-    seen: dict[str, int],
-    index: Mapping[str, int],
-    table: LabelTable,
-) -> Iterator[PairProblem]:
-    """Put the labels of each row in their places; yield what is wrong with it."""
-    for row in rows:
-        for error in _merge(row, path, seen, index, table):
-            yield PairProblem(row.pair_name, error)
-        seen.setdefault(row.pair_name, row.line)
-
-
-def _merge(
-    row: _Row, path: Path, seen: Mapping[str, int], index: Mapping[str, int], table: LabelTable
-) -> Iterator[ParseError]:
-    """Put the labels of a row in their places; yield what is wrong with it."""
-    if not row.pair_name:
-        yield ParseError(path, row.line, f"{_PAIR_COLUMN}, ending with the name of a pair", "none")
-        return
-    if row.pair_name in seen:
-        found = f"a second one (the first is line {seen[row.pair_name]})"
-        yield ParseError(path, row.line, f"one row for {row.pair_name!r}", found)
-        return
-    if row.pair_name not in index:
-        yield ParseError(path, row.line, f"a folder {row.pair_name!r} for this row", "none")
-        return
-    if len(row.cells) != len(row.columns):
-        yield ParseError(path, row.line, f"{len(row.columns)} cells", f"{len(row.cells)}")
-        return
-    i = index[row.pair_name]
-    if path.name == BONDS_FILE:
-        table.bond_lines[i] = row.line
-        yield from _check_bond_row(path, row)
-    for label in _labels_of(path.name):
-        try:
-            value = _cell(row.cells[row.columns[label.name]], label, path, row.line)
-        except ParseError as error:
-            yield error
-            continue
-        if isinstance(value, str):
-            table.texts[i, TEXT_LABELS.index(label)] = value
-        elif value is not None:
-            table.values[i, NUMERIC_LABELS.index(label)] = value
-
-
-def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
-    """Yield `rows` in batches; those before an error come before it."""
-    batch: list[_Row] = []
-    try:
-        for row in rows:
-            batch.append(row)
-            if len(batch) == _BATCH:
-                yield batch
-                batch = []
-    except ParseError:
-        yield batch
-        raise
-    yield batch
-
-
-def _rows(data: bytes, path: Path) -> Iterator[_Row]:
-    """Yield the rows of a CSV file that are not empty; spreadsheets append such of commas alone."""
-    decode(data, path)  # nothing is taken from a file that is no text
+    decode(data, path)  # nothing is taken from a file that is not text
     if alone := re.search(rb"\r(?!\n)", data):  # csv would end the row, and its number, there
         line = data.count(b"\n", 0, alone.start()) + 1
         raise ParseError(path, line, "lines that end with LF or CRLF", "CR alone")
@@ -257,19 +131,27 @@ def _rows(data: bytes, path: Path) -> Iterator[_Row]:
     # Not a StringIO, which takes four bytes a character.
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
     reader = csv.reader(text, strict=True)
+    batch: list[_Row] = []
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]
         _check_header(path, header, _labels_of(path.name))
-        columns = {name: i for i, name in enumerate(header)}
-        run_dir = columns[_PAIR_COLUMN]
+        run_dir = header.index(_PAIR_COLUMN)
         line = reader.line_num + 1
         for cells in reader:
             if any(map(str.strip, cells)):
                 name = _pair_name(cells[run_dir]) if run_dir < len(cells) else ""
-                yield _Row(name, line, cells, columns)
+                batch.append(_Row(name, line, cells))
+            if len(batch) == _BATCH:
+                yield header, batch
+                batch = []
             line = reader.line_num + 1
     except csv.Error as error:
+        yield header, batch
         raise ParseError(path, reader.line_num, "a row of a CSV file", str(error)) from error
+    yield header, batch
+    if not data.endswith(b"\n"):
+        expected = "a line end after the last row, without which the file may be cut off"
+        raise ParseError(path, reader.line_num, expected, "none")
 
 
 def _pair_name(run_dir: str) -> str:
@@ -290,39 +172,96 @@ def _check_header(path: Path, header: Sequence[str], wanted: Sequence[Label]) ->
             raise ParseError(path, 1, f"one column {name!r}", f"{header.count(name)}")
 
 
-def _cell(text: str, label: Label, path: Path, line: int) -> LabelValue:
+def _placed(
+    batch: Sequence[_Row],
+    width: int,
+    index: Mapping[str, int],
+    lines: NDArray[np.int64],
+    path: Path,
+) -> tuple[list[_Row], list[PairProblem]]:
+    """Return the rows whose labels have a place; `lines` says where rows stood before."""
+    rows, problems = [], []
+    for row in batch:
+        i = index.get(row.pair_name, -1)
+        if not row.pair_name:
+            expected, found = f"{_PAIR_COLUMN}, ending with the name of a pair", "none"
+        elif i < 0:
+            expected, found = f"a folder {row.pair_name!r} for this row", "none"
+        elif lines[i]:
+            expected = f"one row for {row.pair_name!r}"
+            found = f"a second one (the first is line {lines[i]})"
+        else:
+            lines[i] = row.line
+            expected, found = f"{width} cells", f"{len(row.cells)}"
+            if len(row.cells) == width:
+                rows.append(row)
+                continue
+        error = ParseError(path, row.line, expected, found)
+        problems.append(PairProblem(row.pair_name, error))
+    return rows, problems
+
+
+def _column(
+    rows: Sequence[_Row], cells: Sequence[str], label: Label, path: Path
+) -> tuple[Sequence[str] | NDArray[np.float64], list[PairProblem]]:
+    """Read the cells of a label, at once or, where one is not as most are, one by one."""
+    if label.kind != "text" and (values := _numbers(cells, label)) is not None:
+        return values, []
+    column: list[Any] = []
+    problems = []
+    for row, cell in zip(rows, cells, strict=True):
+        try:
+            column.append(_cell(cell, label, path, row.line))
+        except ParseError as error:
+            column.append("" if label.kind == "text" else math.nan)
+            problems.append(PairProblem(row.pair_name, error))
+    return column, problems
+
+
+def _numbers(cells: Sequence[str], label: Label) -> NDArray[np.float64] | None:
+    """Read a column as `_cell` would, if all its cells are without fault and of the usual form."""
+    try:
+        if label.kind == "flag":
+            values = np.array([_FLAGS[cell] for cell in cells])
+        elif _PLAIN.fullmatch("".join(cell + "," for cell in cells)):
+            values = np.array([float(cell or "nan") for cell in cells])
+        else:
+            return None
+    except (KeyError, ValueError):
+        return None
+    legal = label.legal(values) & ~(np.isnan(values) & (label.name == _BOND_LABEL))
+    return values if legal.all() else None
+
+
+def _cell(text: str, label: Label, path: Path, line: int) -> float | str:
     """Read one cell; an empty one is a missing label."""
     if label.kind == "text":
-        return text or None
+        if len(text) > _LONGEST:
+            expected = f"{label.column}, at most {_LONGEST} characters"
+            raise ParseError(path, line, expected, f"{len(text)}")
+        return text
     text = text.strip()
-    if not text:
-        if label.name == _BOND_LABEL:
-            raise ParseError(path, line, f"{label.column}, a number", "an empty cell")
-        return None
     if label.kind == "flag":
-        flag = _FLAGS.get(text.capitalize())  # spreadsheets write TRUE
-        if flag is None:
-            raise ParseError(path, line, f"{label.column}, 0 or 1", quote(text))
-        return flag
-    value = parse_number(text, path, line, label.column)
-    if abs(value) > _LARGEST:
-        raise ParseError(path, line, f"{label.column}, in the range of float32", quote(text))
-    if label.kind == "count" and (value < 0 or value != int(value)):
-        raise ParseError(path, line, f"{label.column}, a whole number", quote(text))
-    if label.name == "n_atoms" and value != 2:
-        raise ParseError(path, line, f"{label.column} = 2", quote(text))
+        value = _FLAGS.get(text.capitalize(), math.inf)  # spreadsheets write TRUE
+    else:
+        value = parse_number(text, path, line, label.column) if text else math.nan
+    if math.isnan(value) and label.name == _BOND_LABEL:
+        raise ParseError(path, line, f"{label.column}, a number", "an empty cell")
+    if not label.legal(np.array(value)):
+        raise ParseError(path, line, label.expected, quote(text))
     return value
 
 
-def _check_bond_row(path: Path, row: _Row) -> Iterator[ParseError]:
-    """Check what the geometry columns, where they are there, say of the pair."""
-    elements = zip(("species_1", "species_2"), row.pair_name.split("_"), strict=False)
-    legal = {"natoms": ("2", "2.0")} | {column: (symbol,) for column, symbol in elements}
-    for column, expected in legal.items():
-        if column in row.columns:
-            found = row.cells[row.columns[column]].strip()
-            if found not in expected:
-                yield ParseError(path, row.line, f"{column} = {expected[0]}", quote(found))
+def _check_bonds(
+    rows: Sequence[_Row], columns: Mapping[str, Sequence[str]], path: Path
+) -> Iterator[PairProblem]:
+    """Check what the geometry columns, where they are there, say of the pairs."""
+    for column, k in (("natoms", None), ("species_1", 0), ("species_2", 1)):
+        for row, cell in zip(rows, columns.get(column, ()), strict=False):
+            legal = ("2", "2.0") if k is None else (row.pair_name.split("_")[k],)
+            if cell.strip() not in legal:
+                error = ParseError(path, row.line, f"{column} = {legal[0]}", quote(cell))
+                yield PairProblem(row.pair_name, error)
 
 
 @dataclass(frozen=True)
