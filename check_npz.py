@@ -21,7 +21,7 @@ from twobody.check.describe import describe_pair, find_pair, format_overview, fo
 from twobody.check.verify import checks_as_dicts, format_checks, has_errors, verify
 from twobody.pairs import Pairs
 from twobody.publish.figures import DRAWN_LABEL, map_figure, pair_figure, save_figure
-from twobody.publish.page import write_report
+from twobody.publish.page import write_page
 
 _PATH = click.Path(path_type=Path)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
@@ -84,7 +84,7 @@ def main(
                 draw_picture(read_whole(archive), draw, pair, label or DRAWN_LABEL)
             elif report is not None:
                 read_whole(archive)
-                write_report(report, archive)
+                write_page(report, archive)
             elif pair is not None:
                 pairs = read_whole(archive)
                 content = describe_pair(pairs, find_pair(pairs, pair))
@@ -92,7 +92,7 @@ def main(
             else:
                 content = overview(archive, read_whole(archive))
                 show(content, format_overview(content), as_json=as_json)
-    except (ParseError, OSError) as error:
+    except (ParseError, OSError, ImportError) as error:
         raise CannotRead(str(error)) from error
     if not fine:
         raise SystemExit(1)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from twobody.check.compare import only_in_one, shared_quantities
+from twobody.check.compare import only_in_one
 from twobody.check.laws import LABEL_TOLERANCE
+from twobody.check.quantities import shared_quantities
 from twobody.check.verify import Check, check
 from twobody.encodings import get_encoding
 from twobody.errors import Finding, PairProblem

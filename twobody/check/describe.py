@@ -21,6 +21,8 @@ from twobody.pairs import METADATA_NAMES, Float, Image, Pairs
 from twobody.tables import aligned, number, plain, wrapped
 from twobody.text import quote
 
+Table = list[tuple[str, ...]]
+
 _STATISTICS: dict[str, Callable[[Float], np.float64]] = {
     "mean": np.mean,
     "std": np.std,
@@ -123,10 +125,9 @@ def format_overview(content: dict[str, Any]) -> Iterator[str]:
     yield f"  content   SHA-256 {content['content_sha256']}"
     if content["provenance"] is None:
         yield "  made by   unknown: it has no provenance"
-    else:
-        stated = content["provenance"].items()
-        rows = [(key, json.dumps(value)) for key, value in stated if key != "units"]
-        yield from (f"  {line}" for line in aligned(rows, left=2))
+    stated = (content["provenance"] or {}).items()
+    rows: Table = [(key, json.dumps(value)) for key, value in stated if key != "units"]
+    yield from (f"  {line}" for line in aligned(rows, left=2))
     yield ""
     rows = [("member", "dtype", "shape", "bytes", "in the file")]
     for member in content["members"]:
@@ -148,8 +149,8 @@ def format_overview(content: dict[str, Any]) -> Iterator[str]:
 
 
 def _format_labels(labels: Sequence[dict[str, Any]], n_pairs: int) -> Iterator[str]:
-    rows = [("label", "unit", "pairs", *_STATISTICS, "")]
-    used = set()
+    rows: Table = [("label", "unit", "pairs", *_STATISTICS, "")]
+    used: set[str] = set()
     for label in labels:
         marks = {
             "c": label["constant"],
@@ -247,9 +248,11 @@ def format_pair(content: dict[str, Any]) -> Iterator[str]:
     """Yield the lines that describe a pair, for people."""
     yield f"{content['pair']} (number {content['row']})"
     yield ""
-    rows = [("atom", "x [Å]", "y [Å]", "z [Å]", "population [e]")]
-    for atom in content["atoms"]:
-        rows.append((atom["element"], *(number(atom[key], 10) for key in _GEOMETRY)))
+    rows: Table = [("atom", "x [Å]", "y [Å]", "z [Å]", "population [e]")]
+    rows += [
+        (atom["element"], *(number(atom[key], 10) for key in _GEOMETRY))
+        for atom in content["atoms"]
+    ]
     yield from aligned(rows)
     yield ""
     rows = [("label", "unit", "value")]

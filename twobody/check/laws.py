@@ -63,7 +63,7 @@ def names(pairs: Pairs) -> Iterator[Finding]:
 
 def finite(pairs: Pairs) -> Iterator[Finding]:
     """Geometries, bond lengths and dipole moments are finite numbers; no number is infinite."""
-    wrong = ~np.isfinite(pairs.geometries).all(axis=(1, 2))
+    wrong = (~np.isfinite(pairs.geometries)).reshape(len(pairs), -1).any(axis=1)
     yield from _where(pairs, wrong, "its geometry is not")
     original = pairs.provenance is None  # whose archives may lack all metadata
     for name, values in zip(METADATA_NAMES, pairs.metadata.T, strict=True):
@@ -114,7 +114,7 @@ def label_formulas(pairs: Pairs) -> Iterator[Finding]:
 
 
 def gap_flags(pairs: Pairs) -> Iterator[Finding]:
-    """Only a metal-like pair has no gap; without a virtual level there is no LUMO, nor a gap."""
+    """A metal-like pair has no gap, in others LUMO is not below HOMO; no virtual level, no LUMO."""
     values = _labels(pairs)
     metal, none = values["metal_like"], values["no_virtual_in_basis"]
     homo, lumo = values["e_homo_ev"], values["e_lumo_ev"]

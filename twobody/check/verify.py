@@ -32,9 +32,7 @@ class Check(NamedTuple):
     findings: list[Finding]
 
 
-def check(
-    law: Callable[..., Any], findings: Iterable[Finding], *, warning: bool = False
-) -> Check:
+def check(law: Callable[..., Any], findings: Iterable[Finding], *, warning: bool = False) -> Check:
     """Gather the findings of a check under its name and the first line of its docstring."""
     meaning = (law.__doc__ or law.__name__).splitlines()[0]  # python -OO has no docstrings
     return Check(law.__name__.replace("_", " "), meaning, warning, list(findings))
