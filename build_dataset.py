@@ -15,7 +15,8 @@ import numpy as np
 
 from twobody import ParseError, __version__
 from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
-from twobody.archive.layout import ARCHIVE, FORMAT_VERSION, Archive
+from twobody.archive.container import Container
+from twobody.archive.layout import ARCHIVE, FORMAT_VERSION
 from twobody.archive.writer import Dataset, check_pair_files, pair_files, write_archive
 from twobody.cores import n_cores
 from twobody.encodings import published as images
@@ -179,7 +180,7 @@ def write(dataset: Dataset, sources: Sources, archive: Path, *, store: bool, job
             flushed = threads.submit(flush, staged / ARCHIVE)
             write_analysis(staged, dataset)
             # No archive is published whose headers our reader refuses.
-            Archive(staged / ARCHIVE).close()
+            Container(staged / ARCHIVE).close()
         flushed.result()  # the system reports a failure once
         digests = Digests(content, file_digest.result())
         if sources.problems:

@@ -14,7 +14,8 @@ from conftest import RAW_DATA, SMALL
 
 from twobody import ParseError
 from twobody.archive import writer as archive_writer
-from twobody.archive.layout import MEMBERS, Archive
+from twobody.archive.container import Container
+from twobody.archive.layout import MEMBERS
 from twobody.archive.writer import Dataset, pair_files, write_archive
 from twobody.encodings import published as images
 from twobody.files import InputDigest
@@ -156,7 +157,7 @@ def test_zip_readers_find_no_fault(path):
 
 
 def test_our_own_reader_agrees_with_numpy(path):
-    with Archive(path) as archive, np.load(path) as data:
+    with Container(path) as archive, np.load(path) as data:
         for name in MEMBERS:
             if name not in PICKLED:
                 np.testing.assert_array_equal(archive.read(name), data[name])
@@ -179,11 +180,11 @@ def test_the_content_digest_is_the_same_stored_and_at_any_compression(
 ):
     digests = set()
     for store, level in ((False, 1), (False, 2), (False, 3), (True, 1)):
-        monkeypatch.setattr("twobody.archive.deflate._LEVEL", level)
+        monkeypatch.setattr("twobody.archive.zipstream._LEVEL", level)
         path = tmp_path / f"{store}_{level}.npz"
         with path.open("wb") as file:
             digests.add(write_archive(file, dataset, store=store))
-        with Archive(path) as archive:
+        with Container(path) as archive:
             digests.add(archive.content_digest())
     assert len(digests) == 1
     assert len({file.stat().st_size for file in tmp_path.iterdir()}) == 4

@@ -14,9 +14,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.archive.layout import MEMBERS, ContentDigest
-from twobody.archive.npy import npy_header
-from twobody.archive.objects import Plain, pickled_dicts
+from twobody.archive.container import ContentDigest, npy_header
+from twobody.archive.layout import MEMBERS
+from twobody.archive.pickles import Plain, pickled_dicts
 from twobody.archive.zipstream import Part, ZipStream
 from twobody.encodings import published as images
 from twobody.errors import ParseError
@@ -157,7 +157,7 @@ def _render(amplitudes: NDArray[np.float64], basis: images.Image) -> memoryview:
     return _bytes(images.render(amplitudes, basis).astype("<f4", copy=False))
 
 
-def _pickled(dicts: Iterable[Mapping[str, Plain]], shape: tuple[int, ...]) -> _Array:
+def _pickled(dicts: Iterable[dict[str, Plain]], shape: tuple[int, ...]) -> _Array:
     parts = (partial(bytes, data) for data in pickled_dicts(dicts, shape))
     return np.dtype(object), shape, parts
 
@@ -169,7 +169,8 @@ def label_dicts(dataset: Dataset) -> Iterator[dict[str, Plain]]:
     for start in range(0, len(texts), _ROWS):
         rows = slice(start, start + _ROWS)
         numbers = _with_none(dataset.label_values[rows], np.isnan(dataset.label_values[rows]))
-        strings = _with_none(texts[rows], texts[rows] == "")
+        # As an array of str they become strings of their own: pickles tell one from two equal ones.
+        strings = _with_none(texts[rows].astype(np.str_), texts[rows] == "")
         for values in np.hstack([numbers, strings]).tolist():
             yield dict(zip(names, values, strict=True))
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.archive.layout import Archive
+from twobody.archive.container import Container
 from twobody.archive.reader import read_columns, read_provenance
 from twobody.check.describe import describe_labels
 from twobody.columns import Columns, RenderedImages
@@ -41,7 +41,7 @@ def write_report(path: Path, archive_path: Path) -> None:
     template = (
         files("twobody.publish").joinpath("templates/report.html").read_text(encoding="utf-8")
     )
-    with Archive(archive_path) as archive:
+    with Container(archive_path) as archive:
         digest = archive.content_digest()
     content = page_content(read_columns(archive_path), digest)
     before, rest = template.split("@DATA@")
