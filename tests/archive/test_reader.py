@@ -10,7 +10,8 @@ import pytest
 from twobody.columns import RenderedImages
 
 from twobody import ParseError
-from twobody.archive.layout import MEMBERS, Archive
+from twobody.archive.container import Container
+from twobody.archive.layout import MEMBERS
 from twobody.archive.reader import ORIGINAL_MEMBERS, read_columns
 from twobody.encodings.published import CHANNEL_NAMES
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
@@ -171,7 +172,7 @@ def test_a_text_label_with_nan_for_missing_is_text(original, tmp_path):
         ("images", boxed(np.zeros((N, 10, 8, 7))), r"\[3, 10, 8, 7\]"),
         ("geometries", np.zeros((2, 2, 4)), r"\[2, 2, 4\]"),
         ("geometries", np.array(["1.5"] * N, dtype=object), "<U3"),
-        ("geometries", np.array([10**400, 1.0, 1.0], dtype=object), r"\|O"),
+        ("geometries", np.array([10**400, 1.0, 1.0], dtype=object), "an integer of 167 bytes"),
         ("elements", np.zeros((N, 2)), "<f8"),
         ("elements", np.array([["H", "He"], ["Li", "Q"], ["H", "H"]]), "'Q'"),
         ("pair_names", np.array(["A_B", "A_B", "C_D"]), "'A_B' 2 times"),
@@ -179,8 +180,8 @@ def test_a_text_label_with_nan_for_missing_is_text(original, tmp_path):
         ("labels", np.array([{"a": "x"}, {"a": 1.0}, {}], dtype=object), "among text"),
         ("labels", np.array([{"e_g_ev": "x"}, {}, {}], dtype=object), "'e_g_ev'.* a str"),
         ("labels", np.array([{"a": (1.0,)}, {}, {}], dtype=object), "a tuple"),
-        ("labels", np.array([{"a": 10**400}, {}, {}], dtype=object), "too large"),
-        ("labels", np.array([{"\ud800": 1.0}, {}, {}], dtype=object), "text"),
+        ("labels", np.array([{"a": 10**400}, {}, {}], dtype=object), "an integer of 167 bytes"),
+        ("labels", np.array([{"\ud800": 1.0}, {}, {}], dtype=object), "utf-8"),
         ("metadata", np.array([{"dipole_moment": 1.0}, {}, {}], dtype=object), "others"),
         ("metadata", np.array([{"total_charge": "x"}, {}, {}], dtype=object), "a str"),
     ],
@@ -333,7 +334,7 @@ def test_text_with_characters_that_are_none_is_refused(original, tmp_path):
 
 
 def test_the_pickled_members_of_our_archive_decode_as_numpy_decodes_them(archive):
-    with Archive(archive) as opened, np.load(archive, allow_pickle=True) as plain:
+    with Container(archive) as opened, np.load(archive, allow_pickle=True) as plain:
         for name in ("labels", "metadata"):
             assert opened.read_objects(name).tolist() == plain[name].tolist()
 
@@ -343,7 +344,7 @@ def test_a_pickled_array_of_another_shape_than_its_header_says_is_refused(origin
     data = npy(np.array([{}, {}, {}], dtype=object)).replace(b"(3,)", b"(2,)")
     rewrite(tmp_path / "old.npz", tmp_path / "odd.npz", labels=data)
     message = r"\|O \[2\], as the header says"
-    with Archive(tmp_path / "odd.npz") as opened, pytest.raises(ParseError, match=message):
+    with Container(tmp_path / "odd.npz") as opened, pytest.raises(ParseError, match=message):
         opened.read_objects("labels")
 
 
