@@ -47,7 +47,9 @@ def read_original(archive: Container) -> Pairs:
     texts = {name: values for name, values in labels.items() if isinstance(values, list)}
     numbers = {name: values for name, values in labels.items() if name not in texts}
     units = {label.name: label.unit for label in LABELS}
-    text_values = _text(archive, [text for row in zip(*texts.values(), strict=True) for text in row])
+    text_values = _text(
+        archive, [text for row in zip(*texts.values(), strict=True) for text in row]
+    )
     return Pairs(
         path=archive.path,
         names=_plain(archive, "pair_names", sizes),
