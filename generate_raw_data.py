@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from tqdm import tqdm
+from twobody.cores import n_cores
 
 from twobody import ParseError, __version__
 from twobody.campaign.run_log import RUN_LOG
-from twobody.cores import n_cores
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import PairProblem
 from twobody.raw_data.derive import collect_pair

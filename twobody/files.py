@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,7 @@ try:
 except ImportError:  # Windows: there an open file cannot be removed, which serves as the lock
     fcntl = None  # type: ignore[assignment]
 
+_BEFORE = ".twobody-before"  # what a folder is called while another takes its place
 _HASHED = 1 << 22  # bytes at a time: so many that it runs well beside another thread
 
 # What network file systems answer that lock nothing, or no folders.
@@ -48,6 +51,7 @@ def staging(folder: Path) -> Iterator[Path]:
     """
     with ExitStack() as stack:
         with _locked(folder):
+            _recover(folder)
             for old in folder.glob(".twobody-*.part"):
                 _remove_if_abandoned(old)
             new = Path(tempfile.mkdtemp(prefix=".twobody-", suffix=".part", dir=folder))
@@ -59,8 +63,8 @@ def staging(folder: Path) -> Iterator[Path]:
 def publish(moves: list[tuple[Path, Path]], folder: Path) -> None:
     """Move staged files to their places in or below `folder`, one right after the other.
 
-    Each move replaces the target as a whole, and where one fails those before it are undone. Data
-    are on the disk before the first move, and no other build publishes into `folder` meanwhile.
+    Each move replaces the target as a whole. Data are on the disk before the first move, and no
+    other build publishes into `folder` meanwhile.
     """
     mode = 0o666 & ~_umask()  # that of any new file
     for staged, _ in moves:
@@ -68,19 +72,8 @@ def publish(moves: list[tuple[Path, Path]], folder: Path) -> None:
     with ThreadPoolExecutor() as threads:  # the disk takes many files at a time
         list(threads.map(flush, [staged for staged, _ in moves]))
     with _locked(folder):
-        before = [
-            _kept(target, staged.with_name(f"{i}.before"))
-            for i, (staged, target) in enumerate(moves)
-        ]
-        moved = []
-        try:
-            for (staged, target), kept in zip(moves, before, strict=True):
-                staged.replace(target)
-                moved.append((kept, target))
-        except BaseException:
-            for kept, target in moved:
-                _put_back(kept, target)
-            raise
+        for staged, target in moves:
+            staged.replace(target)
 
 
 def flush(staged: Path) -> None:
@@ -89,37 +82,48 @@ def flush(staged: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _kept(file: Path, name: Path) -> Path | None:
-    """Give a file, if there is one, a second name, or a copy where there are no such names."""
-    if not file.exists():
-        return None
-    try:
-        name.hardlink_to(file)
-    except OSError:
-        shutil.copy2(file, name)
-    return name
-
-
-def _put_back(copy: Path | None, target: Path) -> None:
-    if copy is None:
-        target.unlink(missing_ok=True)
-    else:
-        copy.replace(target)
-
-
 def publish_folder(staged: Path, target: Path) -> None:
     """Move a staged folder to `target`, in the place of what stands there, or change nothing.
 
-    `staged` is in a staging folder beside `target`. Its files are on the disk before the move.
+    `staged` is in a staging folder beside `target`. Its files are on the disk before the move. The
+    two folders change places in one call where the system has one; elsewhere a folder that a kill
+    leaves without a name is put back by the next `staging` there.
     """
     for path in staged.rglob("*"):
         if path.is_file():
             flush(path)
-    with _locked(target.parent), ExitStack() as undo:
+    with _locked(target.parent):
+        if not target.exists():
+            staged.rename(target)
+        elif not _exchange(staged, target):
+            before = target.with_name(f".{target.name}{_BEFORE}")
+            target.rename(before)
+            try:
+                staged.rename(target)
+            except OSError:
+                before.rename(target)
+                raise
+            shutil.rmtree(before)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Let two folders change places in one system call; tell whether there is such a call."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    if renameat2 is None:
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux
+    status: int = renameat2(here, os.fsencode(first), here, os.fsencode(second), exchange)
+    return status == 0  # otherwise an old kernel, or a file system without it
+
+
+def _recover(folder: Path) -> None:
+    """Put back folders whose replacement was killed half-way, remove those that were replaced."""
+    for before in folder.glob(f".*{_BEFORE}"):
+        target = before.with_name(before.name[1:].removesuffix(_BEFORE))
         if target.exists():
-            undo.callback(target.rename(staged.with_suffix(".before")).rename, target)
-        staged.rename(target)
-        undo.pop_all()
+            shutil.rmtree(before, ignore_errors=True)
+        else:
+            before.rename(target)
 
 
 def sha256(path: Path) -> str:

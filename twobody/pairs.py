@@ -43,8 +43,8 @@ ROW = np.dtype(
         ("bond_length", "<f8"),  # [Å]
     ]
 )
-"""What is known of a pair beside its labels. All populations are Mulliken populations, two numbers
-are those of the two atoms, and NaN is a missing value: an orbital that the atom does not have too."""
+"""What is known of a pair beside its labels: Mulliken populations and charges of its atoms, their
+orbitals, positions, and numbers of the whole. NaN is a missing value, or no such orbital."""
 
 METADATA_NAMES: tuple[str, ...] = (
     *("total_charge", "fermi_level", "total_energy"),
@@ -133,7 +133,7 @@ class Pairs:
 
     @property
     def geometries(self) -> NDArray[np.float32]:
-        """x, y, z [Å] and Mulliken population [e] of both atoms as archives hold them, [N, 2, 4]."""
+        """x, y, z [Å] and Mulliken population [e] of both atoms in archives, [N, 2, 4]."""
         populations = self.rows["populations"][..., None]
         return np.concatenate([self.rows["positions"], populations], axis=2).astype("<f4")
 

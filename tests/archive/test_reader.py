@@ -7,11 +7,11 @@ import zipfile
 
 import numpy as np
 import pytest
+from twobody.columns import RenderedImages
 
 from twobody import ParseError
 from twobody.archive.layout import MEMBERS, Archive
 from twobody.archive.reader import ORIGINAL_MEMBERS, read_columns
-from twobody.columns import RenderedImages
 from twobody.encodings.published import CHANNEL_NAMES
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
 from twobody.raw_data.folders import METADATA_NAMES

@@ -10,38 +10,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import RAW_DATA, SMALL
+from conftest import SMALL
+from twobody.archive.container import Container
 
-from twobody import ParseError
-from twobody.archive import writer as archive_writer
-from twobody.archive.layout import MEMBERS, Archive
-from twobody.archive.writer import Dataset, pair_files, write_archive
-from twobody.encodings import published as images
-from twobody.files import InputDigest
+from twobody.archive import writer
+from twobody.archive.layout import members
+from twobody.archive.writer import write
+from twobody.encodings.published import PUBLISHED
 from twobody.labels import LABELS, NUMERIC_LABELS
-from twobody.raw_data.folders import METADATA_NAMES, read_pairs
-from twobody.raw_data.label_csv import read_label_files
+from twobody.pairs import METADATA_NAMES, Pairs
 
+MEMBERS = members(PUBLISHED)
 PICKLED = ("labels", "metadata")
 
 
-@pytest.fixture(scope="module")
-def dataset() -> Dataset:
-    pairs, _ = read_pairs(RAW_DATA, SMALL, InputDigest())
-    labels, _ = read_label_files(RAW_DATA, SMALL, InputDigest())
-    return Dataset(pairs, labels.values, labels.texts, {"units": {"geometries": "Å, e"}})
-
-
-def written(dataset: Dataset, *, store: bool = False, jobs: int = 1) -> bytes:
+def written(pairs: Pairs, *, store: bool = False, jobs: int = 1) -> bytes:
     file = io.BytesIO()
-    write_archive(file, dataset, store=store, jobs=jobs)
+    write(file, pairs, store=store, jobs=jobs)
     return file.getvalue()
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["compressed", "stored"])
-def path(request, dataset, tmp_path_factory) -> Path:
+def path(request, small, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("archive") / "dataset_combined.npz"
-    path.write_bytes(written(dataset, store=request.param))
+    path.write_bytes(written(small, store=request.param))
     return path
 
 
@@ -68,6 +60,9 @@ def test_numpy_reads_every_member_and_all_but_two_without_pickle(path):
         "channels": ("<U18", (10,)),
         "image_amplitudes": ("<f8", (6, 10, 2)),
         "image_basis": ("<f4", (10, 2, 32, 32)),
+        "orbital_populations": ("<f8", (6, 2, 16)),
+        "atom_populations": ("<f8", (6, 2)),
+        "charges": ("<f8", (6, 2)),
         "provenance": (plain["provenance"].dtype.str, ()),
     }
 
@@ -84,7 +79,13 @@ def test_values_are_those_of_the_pairs(path):
         assert data["text_label_values"][3].tolist() == ["H_Li"]
         metadata = dict(zip(data["metadata_names"], data["metadata_values"][3], strict=True))
         assert metadata["dipole_z"] == 1.36785914
-        assert json.loads(str(data["provenance"])) == {"units": {"geometries": "Å, e"}}
+        assert json.loads(str(data["provenance"]))["encoding"] == "published"
+        # 1s of hydrogen; 2s and 2p of lithium, in the order of l and m; no other orbital
+        orbitals = data["orbital_populations"][3]
+        assert np.flatnonzero(~np.isnan(orbitals[0])).tolist() == [0]
+        assert np.flatnonzero(~np.isnan(orbitals[1])).tolist() == [0, 1, 2, 3]
+        assert orbitals[0, 0] == data["atom_populations"][3, 0] == 1.40784956
+        assert data["charges"][3].tolist() == [-0.40784956, 0.40784956]
 
 
 def test_names_and_units_of_the_labels_go_with_their_columns(path):
@@ -93,7 +94,7 @@ def test_names_and_units_of_the_labels_go_with_their_columns(path):
         assert data["label_units"].tolist() == [label.unit for label in NUMERIC_LABELS]
         assert data["text_label_names"].tolist() == ["system_id_guess"]
         assert data["metadata_names"].tolist() == list(METADATA_NAMES)
-        assert data["channels"].tolist() == list(images.CHANNEL_NAMES)
+        assert data["channels"].tolist() == list(PUBLISHED.channel_names)
 
 
 def test_images_are_the_amplitudes_times_the_basis_bit_for_bit(path):
@@ -143,10 +144,10 @@ def test_the_dicts_of_metadata_have_pythons_own_types(path):
     assert {types[n] for n in ("total_charge", "fermi_level", "bond_length")} == {float}
 
 
-def test_a_missing_value_is_none_in_the_metadata(dataset):
-    metadata = dataset.pairs.metadata.copy()
-    metadata[:, METADATA_NAMES.index("fermi_level")] = np.nan
-    dicts = archive_writer.metadata_dicts(replace(dataset.pairs, metadata=metadata))
+def test_a_missing_value_is_none_in_the_metadata(small):
+    rows = small.rows.copy()
+    rows["fermi_level"] = np.nan
+    dicts = writer.metadata_dicts(replace(small, rows=rows))
     assert [row["fermi_level"] for row in dicts] == [None] * 6
 
 
@@ -156,7 +157,7 @@ def test_zip_readers_find_no_fault(path):
 
 
 def test_our_own_reader_agrees_with_numpy(path):
-    with Archive(path) as archive, np.load(path) as data:
+    with Container(path) as archive, np.load(path) as data:
         for name in MEMBERS:
             if name not in PICKLED:
                 np.testing.assert_array_equal(archive.read(name), data[name])
@@ -164,40 +165,38 @@ def test_our_own_reader_agrees_with_numpy(path):
 
 @pytest.mark.parametrize("store", [False, True], ids=["compressed", "stored"])
 def test_the_bytes_do_not_depend_on_the_number_of_threads_or_of_images_at_a_time(
-    dataset, store, monkeypatch
+    small, store, monkeypatch
 ):
-    expected = written(dataset, store=store)
-    assert written(dataset, store=store, jobs=2) == expected
-    assert written(dataset, store=store, jobs=3) == expected
-    digest = write_archive(io.BytesIO(), dataset)
-    monkeypatch.setattr("twobody.encodings.published.BLOCK", 2)
-    assert write_archive(io.BytesIO(), dataset) == digest
+    expected = written(small, store=store)
+    assert written(small, store=store, jobs=2) == expected
+    assert written(small, store=store, jobs=3) == expected
+    digest = write(io.BytesIO(), small)
+    monkeypatch.setattr(writer, "_BLOCK", 2)
+    assert write(io.BytesIO(), small) == digest
 
 
-def test_the_content_digest_is_the_same_stored_and_at_any_compression(
-    dataset, tmp_path, monkeypatch
-):
+def test_the_content_digest_is_the_same_stored_and_at_any_compression(small, tmp_path, monkeypatch):
     digests = set()
     for store, level in ((False, 1), (False, 2), (False, 3), (True, 1)):
-        monkeypatch.setattr("twobody.archive.deflate._LEVEL", level)
+        monkeypatch.setattr("twobody.archive.zipstream._LEVEL", level)
         path = tmp_path / f"{store}_{level}.npz"
         with path.open("wb") as file:
-            digests.add(write_archive(file, dataset, store=store))
-        with Archive(path) as archive:
+            digests.add(write(file, small, store=store))
+        with Container(path) as archive:
             digests.add(archive.content_digest())
     assert len(digests) == 1
     assert len({file.stat().st_size for file in tmp_path.iterdir()}) == 4
 
 
-def test_progress_counts_every_pair_once(dataset):
+def test_progress_counts_every_pair_once(small):
     counts: list[int] = []
-    write_archive(io.BytesIO(), dataset, progress=counts.append)
+    write(io.BytesIO(), small, progress=counts.append)
     assert sum(counts) == len(SMALL)
 
 
-def test_stored_arrays_can_be_memory_mapped_where_they_lie(dataset, tmp_path):
+def test_stored_arrays_can_be_memory_mapped_where_they_lie(small, tmp_path):
     path = tmp_path / "stored.npz"
-    path.write_bytes(written(dataset, store=True))
+    path.write_bytes(written(small, store=True))
     data = path.read_bytes()
     with zipfile.ZipFile(path) as file:
         for info in file.infolist():
@@ -212,52 +211,3 @@ def test_stored_arrays_can_be_memory_mapped_where_they_lie(dataset, tmp_path):
     mapped = np.memmap(path, np.float32, "r", start + header_size, (6, 10, 32, 32))
     with np.load(path) as loaded:
         np.testing.assert_array_equal(mapped, loaded["images"])
-
-
-def test_a_pair_file_holds_what_the_archive_holds_of_the_pair(dataset, path, tmp_path):
-    with pair_files(tmp_path / "pairs", dataset):
-        assert not list((tmp_path / "pairs").glob("*.npz"))
-    names = sorted(file.name for file in (tmp_path / "pairs").iterdir())
-    assert names == [f"{name}.npz" for name in SMALL]
-    with np.load(path, allow_pickle=True) as whole:
-        for i, name in enumerate(SMALL):
-            with np.load(tmp_path / "pairs" / f"{name}.npz", allow_pickle=True) as single:
-                assert set(single.files) == {
-                    *("image", "geometry", "elements", "labels", "metadata", "pair_name")
-                }
-                assert single["image"].tobytes() == whole["images"][i].tobytes()
-                assert (single["image"].dtype, single["image"].shape) == ("<f4", (10, 32, 32))
-                np.testing.assert_array_equal(single["geometry"], whole["geometries"][i])
-                np.testing.assert_array_equal(single["elements"], whole["elements"][i])
-                assert single["labels"].item() == whole["labels"][i]
-                assert single["metadata"].item() == whole["metadata"][i]
-                assert single["pair_name"].item() == name
-
-
-def test_pair_files_of_pairs_that_are_no_more_are_removed(dataset, tmp_path):
-    (tmp_path / "Xe_Zn.npz").touch()
-    with pair_files(tmp_path, dataset):
-        assert (tmp_path / "Xe_Zn.npz").exists()
-    assert sorted(file.name for file in tmp_path.iterdir()) == [f"{name}.npz" for name in SMALL]
-
-
-@pytest.mark.parametrize("foreign", ["thesis.tex", "dataset_combined.npz", "raw_data", "Xx_Yy.npz"])
-def test_a_folder_that_holds_anything_else_is_refused(dataset, tmp_path, foreign):
-    (tmp_path / foreign).mkdir()
-    (tmp_path / "Xe_Zn.npz").touch()
-    with pytest.raises(ParseError) as error, pair_files(tmp_path, dataset):
-        pass
-    expected = "a folder of pair files (A_B.npz) only"
-    assert str(error.value) == f"{tmp_path}: expected {expected}, found '{foreign}'"
-    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(["Xe_Zn.npz", foreign])
-
-
-def test_pair_files_stay_as_they_were_where_what_goes_with_them_fails(dataset, tmp_path):
-    (tmp_path / "H_H.npz").write_bytes(b"before")
-
-    def fail() -> None:
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(OSError, match="No space left"), pair_files(tmp_path, dataset):
-        fail()
-    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"H_H.npz": b"before"}

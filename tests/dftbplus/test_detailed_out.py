@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from layouts import RAW_DATA, orbitals_of, real, replaced
 
 from twobody import ParseError
-from twobody.dftbplus import DetailedOut, parse_detailed_out, read_detailed_out
+from twobody.dftbplus import DetailedOut, geometry_step, parse_detailed_out, read_detailed_out
+from twobody.dftbplus.geometry_step import Step
 
 H_LI = real("H_Li")
 H_LI_LINES = H_LI.split("\n")
@@ -247,6 +248,38 @@ def test_a_static_geometry_has_no_step_and_no_geometry_status(text):
     assert_same(detailed, parse_detailed_out(text), **different)
 
 
+@pytest.mark.parametrize("status", ["Geometry converged", "!!! Geometry did NOT converge!"])
+def test_an_optimisation_without_a_step_has_no_step_and_says_nothing_of_its_geometry(text, status):
+    # "Geometry converged" follows from MaxSteps = 0 alone: no force was looked at.
+    single_point = replaced(layouts.single_point(text), "Geometry converged", status)
+    different = {"geometry_step": None, "geometry_converged": None}
+    assert_same(parse_detailed_out(single_point), parse_detailed_out(text), **different)
+    without = replaced(layouts.single_point_without_scc(text), "Geometry converged", status)
+    expected = parse_detailed_out(layouts.without_scc(text))
+    assert_same(parse_detailed_out(without), expected, **different)
+
+
+def test_a_damaged_heading_of_a_step_is_no_run_without_steps(text):
+    damaged = re.sub("Geometry optimization step: [0-9]+", "Geometry optimization step: 5x", text)
+    for one in (damaged, layouts.without_scc(damaged)):
+        with pytest.raises(ParseError, match="the heading 'Geometry optimization step:"):
+            parse_detailed_out(one)
+
+
+@pytest.mark.parametrize(
+    ("layout", "line", "found"),
+    [
+        (layouts.reks, 1, "REKS"),
+        (layouts.delta_dftb, 1, "delta-DFTB"),
+        (layouts.xlbomd, 65, "none, as in output of XLBOMD, which is not read"),
+    ],
+)
+def test_layouts_that_are_not_read_are_named(layout, line, found):
+    with pytest.raises(ParseError) as caught:
+        parse_detailed_out(layout(H_LI))
+    assert (caught.value.line, caught.value.found) == (line, found)
+
+
 @pytest.mark.parametrize("steps", ["optimised", "static"])
 def test_a_run_without_scc_has_no_scc_row(text, steps):
     kind = layouts.static(text) if steps == "static" else text
@@ -380,6 +413,20 @@ def test_where_the_last_step_is_cut_the_one_before_counts():
         assert detailed.geometry_converged is None
 
 
+def test_steps_that_are_not_complete_are_passed_over_without_being_indexed(monkeypatch):
+    # Each index holds the file up to its step: 30,000 of them would take quadratic time.
+    made = []
+    monkeypatch.setattr(
+        geometry_step, "Step", lambda *arguments: made.append(1) or Step(*arguments)
+    )
+    with pytest.raises(ParseError, match="the end of the file"):
+        parse_detailed_out("MD step: 1\n" * 30_000)
+    assert_same(
+        parse_detailed_out(STEP_3 + "MD step: 1\n" * 30_000), parse_detailed_out(STEP_3 * 2)
+    )
+    assert len(made) <= 6
+
+
 def test_where_every_step_is_cut_there_is_nothing_to_read():
     cycle = layouts.scc_cycle(H_LI)
     with pytest.raises(ParseError) as caught:
@@ -390,8 +437,15 @@ def test_where_every_step_is_cut_there_is_nothing_to_read():
 
 @pytest.mark.parametrize(
     "whole",
-    [H_LI, layouts.version_17_1(H_LI), layouts.static(H_LI), layouts.spin_polarised(H_LI)],
-    ids=["24.1", "17.1", "static", "spin-polarised"],
+    [
+        H_LI,
+        layouts.version_17_1(H_LI),
+        layouts.static(H_LI),
+        layouts.single_point(H_LI),
+        layouts.single_point_without_scc(H_LI),
+        layouts.spin_polarised(H_LI),
+    ],
+    ids=["24.1", "17.1", "static", "single point", "single point, no SCC", "spin-polarised"],
 )
 def test_a_file_cut_at_any_byte_is_refused_unless_only_blanks_are_gone(whole):
     expected = parse_detailed_out(whole)

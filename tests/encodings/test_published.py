@@ -8,15 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import RAW_DATA
+from conftest import RAW_DATA, pairs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from twobody import ParseError
 from twobody.dftbplus import read_detailed_out
-from twobody.encodings import published as images
-from twobody.files import InputDigest
-from twobody.raw_data.folders import read_pairs
+from twobody.encodings import published
+from twobody.encodings.encoding import Pixels
+from twobody.encodings.published import PUBLISHED
+from twobody.pairs import empty_rows
 
 PAIRS = (
     "Ag_Al",  # the example of the publication
@@ -97,10 +99,12 @@ def formula(  # noqa: C901, PLR0911 - one case a channel, as in the contract's t
 
 
 def amplitudes_of(system: System) -> np.ndarray:
-    atom, l, m, p = (np.array(column) for column in zip(*system.orbitals, strict=True))
-    table = images.OrbitalTable(np.zeros(len(p), np.int64), atom, l, m, p.astype(np.float64))
-    q, n, mu = (np.array([row], np.float64) for row in (system.q, system.n, system.mu))
-    return images.amplitudes(q, n, mu, table)
+    rows = empty_rows(1)
+    rows["charges"], rows["atom_populations"], rows["dipole"] = system.q, system.n, system.mu
+    orbitals = rows["orbital_populations"][0]
+    for atom, l, m, p in system.orbitals:
+        orbitals[atom, l * l + l + m] = np.nansum([orbitals[atom, l * l + l + m], p])
+    return published.amplitudes_of(rows)
 
 
 def pixels(size: int) -> Iterator[tuple[int, int]]:
@@ -123,19 +127,17 @@ def assert_within_two_ulp(image: np.ndarray, system: System, channel: int) -> No
 @pytest.fixture(scope="module")
 def real() -> dict[str, tuple[System, np.ndarray]]:
     """The system and the ten images of each of `PAIRS`, as the build makes them."""
-    table, problems = read_pairs(RAW_DATA, PAIRS, InputDigest())
-    assert problems == []
-    rendered = images.render(table.amplitudes, images.basis_images())
+    rendered = PUBLISHED.draw(pairs_of(PAIRS))
     return {name: (system_of(name), rendered[i]) for i, name in enumerate(PAIRS)}
 
 
 def test_the_channels_are_the_ten_of_the_contract():
-    assert images.ENCODING == "published"
-    assert images.CHANNEL_NAMES == NAMES
+    assert PUBLISHED.name == "published"
+    assert PUBLISHED.channel_names == NAMES
 
 
 def test_the_two_atoms_sit_at_columns_11_and_21():
-    assert images.atom_pixels().tolist() == [11.0, 21.0]
+    assert published.atom_columns().tolist() == [11.0, 21.0]
 
 
 @pytest.mark.parametrize(
@@ -148,8 +150,8 @@ def test_the_two_atoms_sit_at_columns_11_and_21():
     ],
 )
 def test_atoms_of_other_numbers_and_sizes_sit_where_the_formula_says(n_atoms, size, columns):
-    assert images.atom_pixels(n_atoms, size).tolist() == columns
-    assert images.basis_images(n_atoms, size).shape == (10, n_atoms, size, size)
+    assert published.atom_columns(n_atoms, size).tolist() == columns
+    assert published.basis_images(n_atoms, size).shape == (10, n_atoms, size, size)
 
 
 @pytest.mark.parametrize("channel", range(10), ids=NAMES)
@@ -191,7 +193,7 @@ systems = st.builds(
 @given(systems, st.integers(0, 31), st.integers(0, 31))
 @settings(deadline=None)
 def test_a_pixel_of_any_pair_is_the_formula(system, y, x):
-    rendered = images.render(amplitudes_of(system), images.basis_images())[0]
+    rendered = published.render(amplitudes_of(system), published.basis_images())[0]
     for channel in range(10):
         terms = formula(system, channel, y, x)
         scale = max([float(np.finfo(np.float32).tiny), *map(abs, terms)])
@@ -206,7 +208,12 @@ def test_a_pixel_of_any_pair_is_the_formula(system, y, x):
 def test_three_atoms_follow_the_same_formulas(size):
     orbitals = [(0, 0, 0, 1.5), (1, 1, -1, 6.75), (2, 2, 2, 3.75)]
     system = System([0.5, -0.75, 0.25], [1.5, 6.75, 3.75], [0.0, 0.0, -1.25], orbitals)
-    rendered = images.render(amplitudes_of(system), images.basis_images(3, size))[0]
+    amplitudes = np.zeros((1, 10, 3))
+    # 1.5 / 3, 6.75 * 2 / 3, 3.75 * 3 / 3; |m p|; s and p; d; the norm of mu; |q_0 - q_1| ...
+    amplitudes[0, [0, 1, 6, 7]] = [0.5, 4.5, 3.75], [0, 6.75, 7.5], [5, 7.5, 2.5], [1.5, 6.75, 3.75]
+    amplitudes[0, 2:6, 0] = 8.25, 3.75, 1.25, 1.25
+    amplitudes[0, [8, 9]] = [5, 0, 2.5], [0, 7.5, 0]
+    rendered = published.render(amplitudes, published.basis_images(3, size))[0]
     assert rendered.shape == (10, size, size)
     for channel in range(10):
         assert_within_two_ulp(rendered[channel], system, channel)
@@ -217,7 +224,7 @@ def test_one_atom_follows_the_same_formulas(size):
     system = System([0.25], [3.75], [0.0, 0.75, 1.0], [(0, 0, 0, 2.25), (0, 1, 1, 1.5)])
     # 2.25 / 3 + 1.5 * 2 / 3; 1.5; 2.25 + 1.5; no d or f; norm of mu; no second charge; 10 q; N; ...
     amplitudes = np.array([1.75, 1.5, 3.75, 0, 1.25, 0, 2.5, 3.75, 2.5, 0]).reshape(1, 10, 1)
-    rendered = images.render(amplitudes, images.basis_images(1, size))[0]
+    rendered = published.render(amplitudes, published.basis_images(1, size))[0]
     for channel in (0, 1, 2, 3, 4, 6, 7, 8, 9):  # channel 5 is made from two charges
         assert_within_two_ulp(rendered[channel], system, channel)
 
@@ -230,30 +237,27 @@ any_amplitudes = arrays(
 @given(any_amplitudes)
 @settings(deadline=None)
 def test_a_pixel_is_the_sum_in_float64_rounded_to_float32_once(amplitudes):
-    basis = images.basis_images()
+    basis = published.basis_images()
     a, b = amplitudes[..., None, None], basis.astype(np.float64)
     expected = (a[:, :, 0] * b[:, 0] + a[:, :, 1] * b[:, 1]).astype(np.float32)
-    assert images.render(amplitudes, basis).tobytes() == expected.tobytes()
+    assert published.render(amplitudes, basis).tobytes() == expected.tobytes()
 
 
 @given(any_amplitudes, st.integers(1, 5))
 @settings(deadline=None)
 def test_images_made_in_chunks_are_those_made_at_once(amplitudes, n):
-    basis = images.basis_images()
-    whole = images.render(amplitudes, basis)
+    basis = published.basis_images()
+    whole = published.render(amplitudes, basis)
     starts = range(0, len(amplitudes), n)
-    chunks = [images.render(amplitudes[start : start + n], basis) for start in starts]
+    chunks = [published.render(amplitudes[start : start + n], basis) for start in starts]
     assert np.concatenate(chunks).tobytes() == whole.tobytes()
-    out = np.full_like(whole, np.nan)
-    assert images.render(amplitudes, basis, out) is out
-    assert out.tobytes() == whole.tobytes()
 
 
-@pytest.mark.parametrize("channel", [c for c in images.CHANNELS if c.non_negative])
+@pytest.mark.parametrize("channel", [c for c in PUBLISHED.channels if c.non_negative])
 def test_a_channel_that_is_said_to_be_non_negative_is(real, channel):
-    i = images.CHANNELS.index(channel)
+    i = PUBLISHED.channels.index(channel)
     assert all((rendered[i] >= 0).all() for _, rendered in real.values())
-    assert (images.basis_images()[i] >= 0).all()
+    assert (published.basis_images()[i] >= 0).all()
 
 
 @given(
@@ -268,7 +272,28 @@ def test_equal_populations_of_m_and_minus_m_leave_exactly_nothing(shells):
 
 
 def test_pairs_do_not_mix():
-    together, _ = read_pairs(RAW_DATA, PAIRS, InputDigest())
+    together = PUBLISHED.encode(pairs_of(PAIRS)).amplitudes
     for i, name in enumerate(PAIRS):
-        alone, _ = read_pairs(RAW_DATA, [name], InputDigest())
-        assert alone.amplitudes.tobytes() == together.amplitudes[i : i + 1].tobytes()
+        alone = PUBLISHED.encode(pairs_of([name])).amplitudes
+        assert alone.tobytes() == together[i : i + 1].tobytes()
+
+
+@pytest.mark.parametrize("column", ["charges", "atom_populations", "dipole", "orbital_populations"])
+def test_pairs_that_lack_what_it_is_drawn_from_are_refused(column):
+    pairs = pairs_of(["H_Li"])
+    pairs.rows[column] = np.nan
+    with pytest.raises(ParseError, match="charges, populations and a dipole moment of every pair"):
+        PUBLISHED.encode(pairs)
+
+
+def test_amplitudes_and_basis_are_found_again_in_pixels():
+    rendered = PUBLISHED.encode(pairs_of(PAIRS))
+    amplitudes, basis = PUBLISHED.products(Pixels(rendered[:]))
+    np.testing.assert_array_equal(basis, rendered.basis)
+    np.testing.assert_allclose(amplitudes, rendered.amplitudes, rtol=0, atol=2e-6)
+
+
+def test_other_pixels_are_products_of_nothing():
+    rng = np.random.default_rng(0)
+    assert PUBLISHED.products(Pixels(rng.random((2, 10, 32, 32), np.float32))) is None
+    assert PUBLISHED.products(Pixels(np.full((2, 10, 32, 32), np.nan, np.float32))) is None

@@ -92,7 +92,8 @@ class DetailedOut:
     scc_error : float or None
         [e]
     scc_converged, geometry_converged : bool or None
-        None without SCC, and where the step does not end a geometry optimisation.
+        None without SCC, and where the step does not end a geometry optimisation. None too where
+        the optimisation was allowed no step: "Geometry converged" then says nothing.
     """
 
     total_charge: float | None
@@ -454,7 +455,8 @@ def _scc_row(step: Step, *, with_scc: bool) -> _SccRow | None:
 def _geometry_converged(step: Step) -> bool | None:
     """Read how the run ended; it must be a run of the kind that the step's heading says."""
     for kind, statuses in RUN_STATUS.items():
-        if kind != step.kind and step.has_any(statuses):
-            place = max(i for status in statuses for i in step.where.get(status, []))
-            raise step.error(place, f"the heading '{kind} step: (number)' above", "none")
-    return step.status(RUN_STATUS[step.kind]) if step.kind else None
+        for status in statuses:
+            if status in step.where and status not in step.run_status:
+                heading = f"the heading '{kind} step: (number)' above"
+                raise step.error(max(step.where[status]), heading, "none")
+    return step.status(step.run_status)

@@ -20,12 +20,20 @@ _STEP = re.compile(
     r"(?:, Lattice step:\s*[0-9]+)?"
 )
 _STATIC = "Calculation with static geometry"
+_GEOMETRY_FILE = "Full geometry written in "  # only a run with a driver writes one
+_UNSUPPORTED = {  # a line that only this kind of run prints, from 20.1 on
+    "REKS do not use any electronic distribution function": "REKS",
+    "S0 state": "delta-DFTB",
+    "T1 state": "delta-DFTB",
+    "S1 state": "delta-DFTB",
+    "Mixed state": "delta-DFTB",
+}
 SCC_STATUS: Status = {
     "SCC converged": True,
     "SCC is NOT converged, maximal SCC iterations exceeded": False,
     "Non-SCC calculation": None,
 }
-# How a run says that it is over, by the name its steps have. Nothing after a static geometry.
+# How a run says that it is over, by the name its steps have. Nothing without a driver.
 RUN_STATUS: dict[str, Status] = {
     "Geometry optimization": {"Geometry converged": True, "!!! Geometry did NOT converge!": False},
     "MD": {
@@ -37,6 +45,11 @@ RUN_STATUS: dict[str, Status] = {
         "!!! Second derivatives terminated abnormally!": None,
     },
 }
+
+
+# A driver that may make no step (MaxSteps = 0) prints no step either, and always "Geometry
+# converged", though nothing was optimised: the line then says only that the run is over.
+_NO_STEP_STATUS: Status = dict.fromkeys((*RUN_STATUS["Geometry optimization"], *RUN_STATUS["MD"]))
 
 
 class Step:
@@ -65,6 +78,21 @@ class Step:
         if found is None:
             found = quote(self.lines[i]) if i < len(self.lines) else "the end of the step"
         return ParseError(self.path, min(i + 1, len(self.lines)), expected, found)
+
+    @property
+    def run_status(self) -> Status:
+        """How a run of this kind says that it is over; empty where it says nothing."""
+        if self.kind:
+            return RUN_STATUS[self.kind]
+        # The heading of a static geometry is printed with SCC only.
+        damaged_heading = any(f"{kind} step" in self.fields for kind in RUN_STATUS)
+        no_step = _STATIC in self.where or "Non-SCC calculation" in self.where
+        return _NO_STEP_STATUS if no_step and self.has_driver and not damaged_heading else {}
+
+    @property
+    def has_driver(self) -> bool:
+        """Whether the run was to move atoms; read below the SCC status."""
+        return any(line.startswith(_GEOMETRY_FILE) for line in self.where)
 
     @property
     def last_line(self) -> int:
@@ -112,32 +140,41 @@ def last_complete_step(lines: list[str], path: PathLike | None) -> Step:
     A step is complete where it says how SCC ended. The step at the end of the file must also be
     closed: otherwise it may have been cut anywhere after the SCC status.
     """
+    for i, line in enumerate(lines):
+        if run := _UNSUPPORTED.get(line.strip()):
+            raise ParseError(path, i + 1, "a DFTB+ run other than REKS, delta-DFTB or XLBOMD", run)
     starts = list(_step_starts(lines))
     if not starts:
         first = next((i for i, line in enumerate(lines) if line), 0)
-        expected = f"DFTB+ output ('... distribution function', '... step:' or {_STATIC!r})"
+        headings = f"'... distribution function', '... step:' or {_STATIC!r}"
+        expected = f"DFTB+ output of version 17.1 to 25.1 ({headings})"
         raise ParseError(path, first + 1, expected, quote(lines[first]))
     stops = [*starts[1:], len(lines)]
     for start, stop in zip(reversed(starts), reversed(stops), strict=True):
-        step = Step(path, lines, start, stop)
-        if step.has_any(SCC_STATUS) and (stop < len(lines) or _is_closed(step)):
-            return step
+        if any(line.strip() in SCC_STATUS for line in lines[start:stop]):
+            step = Step(path, lines, start, stop)
+            if stop < len(lines) or _is_closed(step):
+                return step
     last = Step(path, lines, starts[-1], len(lines))
-    expected = " or ".join(map(repr, SCC_STATUS))
     if last.has_any(SCC_STATUS):
-        statuses = RUN_STATUS.get(last.kind or "", {})
-        expected = " or ".join(map(repr, statuses)) or "the two empty lines that close a file"
-    raise last.error(last.last_line, expected, "the end of the file")
+        statuses = " or ".join(map(repr, last.run_status))
+        expected = statuses or "the two empty lines that close a file"
+        raise last.error(last.last_line, expected, "the end of the file")
+    expected = " or ".join(map(repr, SCC_STATUS))
+    found = "the end of the file"
+    if last.kind == "MD" and last.has_driver:  # what is printed below the status is there
+        found = "none, as in output of XLBOMD, which is not read"
+    raise last.error(last.last_line, expected, found)
 
 
 def _is_closed(step: Step) -> bool:
     """Tell whether the step at the end of the file holds everything that was to be printed.
 
-    A run of several steps says how it ended. One with static geometry ends with its dipole moment,
-    or without one with two empty lines, which stand nowhere else below the SCC status.
+    A run with a driver says how it ended. One without ends with its dipole moment, or without one
+    with two empty lines, which stand nowhere else below the SCC status.
     """
-    if step.kind:
-        return step.has_any(RUN_STATUS[step.kind])
+    if step.run_status:
+        return step.has_any(step.run_status)
     below = step.lines[min(i for status in SCC_STATUS for i in step.where.get(status, [])) : -1]
     return "Dipole moment" in step.fields or any(not (a or b) for a, b in pairwise(below))
 
@@ -149,7 +186,7 @@ def _step_starts(lines: list[str]) -> Iterator[int]:
         if _DISTRIBUTION.match(line):
             yield i
             has_number = False
-        elif line == _STATIC or _STEP.fullmatch(line):
+        elif line.strip() == _STATIC or _STEP.fullmatch(line.strip()):
             if has_number:
                 yield i
             has_number = True

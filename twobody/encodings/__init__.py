@@ -1,5 +1,31 @@
 """Image encodings: objects that know their channels and draw them from the numbers of a pair.
 
-An encoding is a subclass of `Encoding` in a module of this package, listed in `ENCODINGS`; archive,
-loaders, checks, pictures and documentation ask it for everything they need to know of channels.
+An encoding is an `Encoding` in a module of its own here, listed in `ENCODINGS`. Archives, loaders,
+checks, pictures and documentation ask it for everything that they say of channels.
 """
+
+from __future__ import annotations
+
+from twobody.encodings.encoding import Channel, Encoding
+from twobody.encodings.published import PUBLISHED
+
+ENCODINGS: dict[str, Encoding] = {encoding.name: encoding for encoding in (PUBLISHED,)}
+"""Every encoding by name; the first is the default."""
+
+DEFAULT = PUBLISHED.name
+
+
+def get_encoding(name: str) -> Encoding:
+    """Return the encoding of this name.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
+    if name not in ENCODINGS:
+        raise ValueError(f"unknown encoding {name!r}; known: {', '.join(ENCODINGS)}")
+    return ENCODINGS[name]
+
+
+__all__ = ["DEFAULT", "ENCODINGS", "Channel", "Encoding", "get_encoding"]

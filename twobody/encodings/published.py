@@ -1,61 +1,38 @@
-"""The ten image channels of a pair, encoding ``published``.
+"""Encoding ``published``: every channel is a few numbers of the pair times fixed images.
 
-Every channel is a sum, over the atoms, of an amplitude (numbers of the pair) times a basis image
-(the same for all pairs). `amplitudes` makes the first from DFTB+ results, `basis_images` the
-second, and `render` is the one function that makes pixels of them: every route to an image gives
-its bits.
+A channel is a sum, over the atoms, of an amplitude times a basis image, the same for all pairs.
+`render` is the one function that makes pixels of them: every route to an image gives its bits.
 
 Formulas: "QuantumCanvas", arXiv 2512.01519, as its published script evaluates them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-ENCODING = "published"
+from twobody.encodings.encoding import Blocks, Channel, Encoding, EncodingCheck, Member
+from twobody.errors import Finding, ParseError
+from twobody.pairs import N_ORBITALS, Float, Image, Images, Index, Pairs
+
 SIZE = 32
 N_ATOMS = 2
 BLOCK = 24
 """Pairs that are rendered at a time: 1 MB of images, made from 4 MB of float64 in the cache."""
 
-_Float = NDArray[np.float64]
-_Int = NDArray[np.int64]
-Image = NDArray[np.float32]
+BASIS_TOLERANCE = 1e-6  # of values up to 2: machines differ in the last bits of exp and cos
+FIT_TOLERANCE = 1e-6  # of the largest pixel of a channel: ten roundings to float32
+AMPLITUDE_TOLERANCE = 1e-9  # of amplitudes up to 100: sums may be formed in another order
+
+_L = np.floor(np.sqrt(np.arange(N_ORBITALS)))  # of the orbitals (l, m) of an atom
+_M = np.arange(N_ORBITALS) - _L * (_L + 1)
 
 
-@dataclass(frozen=True)
-class Channel:
-    """One image channel: its name, the unit of its pixels, its formula, and whether it is >= 0."""
-
-    name: str
-    unit: str
-    formula: str
-    non_negative: bool
-
-
-CHANNELS: tuple[Channel, ...] = (
-    # A population may be slightly negative, so the channels that sum them are not bounded by 0.
-    Channel("o_map_radial", "e", "sum_i G_i(3) sum_orb p (l + 1) / 3", False),
-    Channel("o_map_angular", "e", "sum_i G_i(3) |sum_orb m p|", True),
-    Channel("rip_gaf_sp", "e", "exp(-r^2 / 0.3) sum p over l = 0, 1", False),
-    Channel("rip_gaf_df", "e", "exp(-r^2 / 0.5) (1 + cos 4 theta) sum p over l = 2, 3", False),
-    Channel("rip_mtf_dipole", "e a0", "rho exp(-rho^2 / 0.4) |mu|, rho = r + 1e-6", True),
-    Channel("rip_mtf_quadrupole", "e", "(3 cos^2 theta - 1) exp(-rho^2 / 0.4) |q_0 - q_1|", False),
-    Channel("com_charge", "0.1 e", "sum_i G_i(4) 10 |q_i|", True),
-    Channel("com_orbital", "e", "sum_i G_i(4) N_i", True),
-    Channel("q_image_positive", "0.1 e", "sum over q_i > 0 of G_i(3.5) 10 q_i", True),
-    Channel("q_image_negative", "0.1 e", "sum over q_i <= 0 of G_i(3.5) 10 |q_i|", True),
-)
-"""G_i(s): Gaussian of width s pixels on atom i; p, l, m: orbital populations and quantum numbers;
-q, N: gross charges and populations of the atoms; mu: dipole moment; r, theta: polar coordinates."""
-
-CHANNEL_NAMES: tuple[str, ...] = tuple(channel.name for channel in CHANNELS)
-
-
-def atom_pixels(n_atoms: int = N_ATOMS, size: int = SIZE) -> _Float:
+def atom_columns(n_atoms: int = N_ATOMS, size: int = SIZE) -> Float:
     """Return the pixel column of each atom, float64 [n_atoms]; the row of all is ``size / 2``."""
     offsets = np.arange(n_atoms, dtype=np.float64) - n_atoms / 2 + 0.5
     return size / 2 + offsets * (size // (n_atoms + 1))
@@ -70,17 +47,17 @@ def basis_images(n_atoms: int = N_ATOMS, size: int = SIZE) -> Image:
         Channels 2 to 5 have one term only, that of index 0; the others of theirs are zero.
     """
     y, x = np.mgrid[0:size, 0:size].astype(np.float64)
-    distance_squared = (x - atom_pixels(n_atoms, size)[:, None, None]) ** 2 + (y - size / 2) ** 2
+    distance_squared = (x - atom_columns(n_atoms, size)[:, None, None]) ** 2 + (y - size / 2) ** 2
 
-    def gaussians(sigma: float) -> _Float:
-        result: _Float = np.exp(-distance_squared / (2 * sigma**2))
+    def gaussians(sigma: float) -> Float:
+        result: Float = np.exp(-distance_squared / (2 * sigma**2))
         return result
 
     axis = np.linspace(-1, 1, size)
     x, y = np.meshgrid(axis, axis)
     r, theta = np.hypot(x, y), np.arctan2(y, x)
     rho = r + 1e-6
-    basis = np.zeros((len(CHANNELS), n_atoms, size, size))
+    basis = np.zeros((10, n_atoms, size, size))
     basis[[0, 1]] = gaussians(3)
     basis[2, 0] = np.exp(-(r**2) / 0.3)
     basis[3, 0] = np.exp(-(r**2) / 0.5) * (1 + np.cos(4 * theta))
@@ -91,96 +68,64 @@ def basis_images(n_atoms: int = N_ATOMS, size: int = SIZE) -> Image:
     return basis.astype(np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class OrbitalTable:
-    """Orbital populations of many systems, one row an orbital, in the order of the systems.
-
-    Attributes
-    ----------
-    system, atom, l, m : int64 [n_orbitals]
-        System and atom counted from 0, and the quantum numbers.
-    population : float64 [n_orbitals]
-        [e]
-    """
-
-    system: _Int
-    atom: _Int
-    l: _Int
-    m: _Int
-    population: _Float
-
-
-def amplitudes(
-    charges: _Float, populations: _Float, dipoles: _Float, orbitals: OrbitalTable
-) -> _Float:
-    """Reduce the results of N pairs to the numbers that multiply the basis images.
+def amplitudes_of(rows: NDArray[np.void]) -> Float:
+    """Reduce the numbers of N pairs to those that multiply the basis images.
 
     Parameters
     ----------
-    charges, populations : float64 [N, 2]
-        Mulliken gross charges and populations of the atoms [e].
-    dipoles : float64 [N, 3]
-        Dipole moments [atomic units].
-    orbitals : OrbitalTable
-        Of all N pairs.
+    rows : structured array [N] of `twobody.pairs.ROW`
 
     Returns
     -------
     float64 [N, 10, 2]
+        NaN where a number that it is made of is missing.
     """
-    n, n_atoms = charges.shape
-    result = np.zeros((n, len(CHANNELS), n_atoms))
-    slot = orbitals.system * n_atoms + orbitals.atom
-    population = orbitals.population
-    radial = population * (orbitals.l + 1) / 3
-    result[:, 0] = np.bincount(slot, radial, n * n_atoms).reshape(n, n_atoms)
-    result[:, 1] = np.abs(_angular_momentum(slot, orbitals, n * n_atoms)).reshape(n, n_atoms)
-    result[:, 2, 0] = np.bincount(orbitals.system, population * (orbitals.l <= 1), n)
-    result[:, 3, 0] = np.bincount(orbitals.system, population * (orbitals.l >= 2), n)
-    result[:, 4, 0] = np.sqrt((dipoles**2).sum(axis=1))
+    orbitals = rows["orbital_populations"]
+    missing = np.isnan(orbitals).all(axis=(1, 2))
+    p = np.nan_to_num(orbitals)
+    charges = rows["charges"]
+    result = np.zeros((len(rows), 10, N_ATOMS))
+    result[:, 0] = (p * ((_L + 1) / 3)).sum(axis=2)
+    result[:, 1] = np.abs(_angular_momentum(p))
+    result[:, 2, 0] = (p * (_L <= 1)).sum(axis=2).sum(axis=1)
+    result[:, 3, 0] = (p * (_L >= 2)).sum(axis=2).sum(axis=1)
+    result[missing, :4] = np.nan
+    result[:, 4, 0] = np.sqrt((rows["dipole"] ** 2).sum(axis=1))
     result[:, 5, 0] = np.abs(charges[:, 0] - charges[:, 1])
     result[:, 6] = 10 * np.abs(charges)
-    result[:, 7] = populations
-    result[:, 8] = np.where(charges > 0, 10 * charges, 0)
-    result[:, 9] = np.where(charges <= 0, 10 * np.abs(charges), 0)
+    result[:, 7] = rows["atom_populations"]
+    result[:, 8] = np.where(charges <= 0, 0, 10 * charges)
+    result[:, 9] = np.where(charges > 0, 0, 10 * np.abs(charges))
     return result
 
 
-def _angular_momentum(slot: _Int, orbitals: OrbitalTable, n_slots: int) -> _Float:
-    """Sum m times the population over the orbitals of each atom.
+def _angular_momentum(p: Float) -> Float:
+    """Sum m times the population p [N, 2, 16] over the orbitals of each atom.
 
-    Populations of m and -m meet in one bin before anything else is added, so that equal ones leave
-    exactly nothing behind.
+    Populations of m and -m meet before anything else is added, so that equal ones leave exactly
+    nothing behind.
     """
-    magnitude = np.abs(orbitals.m)
-    width = int(magnitude.max(initial=0)) + 1
-    signed = np.sign(orbitals.m) * orbitals.population
-    differences = np.bincount(slot * width + magnitude, signed, n_slots * width)
-    # Not as a matrix product, whose rounding depends on what other systems are in the table.
-    total = np.zeros(n_slots)
-    for m, difference in enumerate(differences.reshape(n_slots, width).T):
-        total += m * difference
+    positive = np.flatnonzero(_M > 0)
+    mirrored = (positive - 2 * _M[positive]).astype(np.intp)
+    difference = p[..., positive] - p[..., mirrored]
+    total: Float = (_M[positive] * difference).sum(axis=2)
     return total
 
 
-def render(amplitudes: _Float, basis: Image, out: Image | None = None) -> Image:
+def render(amplitudes: Float, basis: Image) -> Image:
     """Make the images: products and sums in float64, each pixel rounded to float32 once.
 
     Parameters
     ----------
     amplitudes : float64 [N, 10, n_atoms]
     basis : float32 [10, n_atoms, size, size]
-    out : float32 [N, 10, size, size], optional
-        Where to put them.
 
     Returns
     -------
     float32 [N, 10, size, size]
     """
     n_channels, n_atoms, height, width = basis.shape
-    if out is None:
-        out = np.empty((len(amplitudes), n_channels, height, width), np.float32)
-    pixels = out.reshape(len(amplitudes), n_channels, height * width)
+    out = np.empty((len(amplitudes), n_channels, height * width), np.float32)
     terms = basis.astype(np.float64).reshape(n_channels, n_atoms, height * width)
     total, term = np.empty((2, min(len(amplitudes), BLOCK), *terms[:, 0].shape))
     for start in range(0, len(amplitudes), BLOCK):
@@ -190,5 +135,165 @@ def render(amplitudes: _Float, basis: Image, out: Image | None = None) -> Image:
         for atom in range(1, n_atoms):
             np.multiply(factors[:, :, atom], terms[:, atom], out=term[:n])
             total[:n] += term[:n]
-        pixels[start : start + n] = total[:n]
-    return out
+        out[start : start + n] = total[:n]
+    return out.reshape(len(amplitudes), n_channels, height, width)
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """Images as the numbers that they are made of.
+
+    Attributes
+    ----------
+    amplitudes : float64 [N, 10, 2]
+    basis : float32 [10, 2, size, size]
+    """
+
+    amplitudes: Float
+    basis: Image
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """N, 10, size, size."""
+        return (*self.amplitudes.shape[:2], *self.basis.shape[2:])
+
+    def __getitem__(self, index: Index) -> Image:
+        return render(self.amplitudes[index], self.basis)
+
+    def take(self, index: Index) -> Rendered:
+        """Return those at `index`."""
+        return Rendered(self.amplitudes[index], self.basis)
+
+
+class Published(Encoding):
+    """The encoding of the published dataset."""
+
+    name = "published"
+    channels = (
+        # A population may be slightly negative: channels that sum them are not bounded by 0.
+        Channel("o_map_radial", "e", "sum_i G_i(3) sum_orb p (l + 1) / 3", False),
+        Channel("o_map_angular", "e", "sum_i G_i(3) |sum_orb m p|", True),
+        Channel("rip_gaf_sp", "e", "exp(-r^2 / 0.3) sum p over l = 0, 1", False),
+        Channel("rip_gaf_df", "e", "exp(-r^2 / 0.5) (1 + cos 4 theta) sum p over l = 2, 3", False),
+        Channel("rip_mtf_dipole", "e a0", "rho exp(-rho^2 / 0.4) |mu|, rho = r + 1e-6", True),
+        Channel(
+            "rip_mtf_quadrupole", "e", "(3 cos^2 theta - 1) exp(-rho^2 / 0.4) |q_0 - q_1|", False
+        ),
+        Channel("com_charge", "0.1 e", "sum_i G_i(4) 10 |q_i|", True),
+        Channel("com_orbital", "e", "sum_i G_i(4) N_i", True),
+        Channel("q_image_positive", "0.1 e", "sum over q_i > 0 of G_i(3.5) 10 q_i", True),
+        Channel("q_image_negative", "0.1 e", "sum over q_i <= 0 of G_i(3.5) 10 |q_i|", True),
+    )
+    legend = (
+        "G_i(s) is a Gaussian of width s pixels on atom i. p, l, m are orbital populations and "
+        "their quantum numbers, q and N gross charges and populations of the atoms, mu the dipole "
+        "moment in atomic units; r and theta polar coordinates of the image, which reaches from -1 "
+        "to 1."
+    )
+    members: Mapping[str, Member] = {
+        "image_amplitudes": Member(
+            "<f8", ("N", "C", N_ATOMS), "the numbers that `images` are drawn from"
+        ),
+        "image_basis": Member(
+            "<f4",
+            ("C", N_ATOMS, "size", "size"),
+            "the images that they multiply; summed over the 2 this is `images`, bit for bit",
+        ),
+    }
+
+    def draw(self, pairs: Pairs) -> Image:
+        """Draw the images; see `Encoding.draw`."""
+        return self.encode(pairs)[:]
+
+    def encode(self, pairs: Pairs) -> Rendered:
+        """Return the images as amplitudes and basis."""
+        numbers = amplitudes_of(pairs.rows)
+        if np.isnan(numbers).any():
+            expected = "charges, populations and a dipole moment of every pair, as in raw data and "
+            expected += "archives of format version 2"
+            raise ParseError(pairs.path, None, expected, "pairs without")
+        return Rendered(numbers, basis_images())
+
+    def arrays(self, images: Images) -> Mapping[str, NDArray[Any]]:
+        """Return amplitudes and basis."""
+        if not isinstance(images, Rendered):
+            raise TypeError("only images that were encoded as amplitudes x basis can be written")
+        return {"image_amplitudes": images.amplitudes, "image_basis": images.basis}
+
+    def stored(self, read: Callable[[str], NDArray[Any]]) -> Rendered:
+        """Return the images of an archive, without a look at its pixels."""
+        return Rendered(read("image_amplitudes"), read("image_basis"))
+
+    def atom_pixels(self, channel: Channel, bond_length: float) -> Float:
+        """Return column and row of the atoms, which are the same in every image."""
+        del channel, bond_length
+        return np.column_stack([atom_columns(), np.full(N_ATOMS, SIZE / 2)])
+
+    @property
+    def checks(self) -> tuple[EncodingCheck, ...]:
+        """What has to hold for archives of this encoding."""
+        return (self.pixels, self.amplitudes_times_basis, self.basis, self.amplitudes)
+
+    def products(self, images: Images) -> tuple[Float, Image] | None:
+        """Return amplitudes and basis, fitted where only pixels are there; see `Encoding`.
+
+        None where the pixels are not of this encoding.
+        """
+        if isinstance(images, Rendered):
+            return images.amplitudes, images.basis
+        pixels = images[:].astype(np.float64)
+        basis = basis_images(size=images.shape[2])
+        amplitudes = np.empty((*images.shape[:2], N_ATOMS))
+        if not np.isfinite(pixels).all():
+            return None
+        for k, terms in enumerate(basis.reshape(*basis.shape[:2], -1).astype(np.float64)):
+            target = pixels[:, k].reshape(len(pixels), -1)
+            amplitudes[:, k] = np.linalg.lstsq(terms.T, target.T, rcond=None)[0].T
+        error = np.abs(render(amplitudes, basis) - pixels).max((0, 2, 3))
+        fits = (error <= FIT_TOLERANCE * np.abs(pixels).max((0, 2, 3))).all()
+        return (amplitudes, basis) if fits else None
+
+    def amplitudes_times_basis(self, pairs: Pairs, blocks: Blocks) -> Iterator[Finding]:
+        """Images are amplitudes x basis, bit for bit."""
+        for start, block in blocks():
+            expected = _rendered(pairs)[start : start + len(block)]
+            wrong = block.view(np.uint32) != expected.view(np.uint32)
+            yield from self.where(wrong, "is not amplitudes x basis", pairs, start)
+
+    def basis(self, pairs: Pairs, _: Blocks) -> Iterator[Finding]:
+        """The basis images are those of the formulas."""
+        found = _rendered(pairs).basis
+        distances = np.abs(found - basis_images(found.shape[1], found.shape[2]))
+        for name, distance in zip(self.channel_names, distances, strict=True):
+            if not distance.max() <= BASIS_TOLERANCE:
+                yield Finding(None, f"{name} is up to {distance.max():.3g} away from its formula")
+
+    def amplitudes(self, pairs: Pairs, _: Blocks) -> Iterator[Finding]:
+        """Amplitudes are made of the charges, populations and dipole moment of the pair."""
+        found, expected = _rendered(pairs).amplitudes, amplitudes_of(pairs.rows)
+        tolerance = AMPLITUDE_TOLERANCE * np.maximum(1, np.abs(expected))
+        for i, k, atom in np.argwhere(np.abs(found - expected) > tolerance):
+            message = f"{self.channel_names[k]} of atom {atom + 1} is {found[i, k, atom]:.10g}"
+            message += f", not {expected[i, k, atom]:.10g}"
+            yield Finding(str(pairs.names[i]), message)
+
+
+def _rendered(pairs: Pairs) -> Rendered:
+    if not isinstance(pairs.images, Rendered):
+        raise TypeError("the images are no amplitudes x basis")
+    return pairs.images
+
+
+def numbers_in(images: Rendered) -> dict[str, Float]:
+    """Return charges and populations of the atoms, which archives of format 1 hold as amplitudes.
+
+    Returns
+    -------
+    dict
+        "charges" and "atom_populations", both float64 [N, 2] [e].
+    """
+    a = images.amplitudes
+    return {"charges": (a[:, 8] - a[:, 9]) / 10, "atom_populations": a[:, 7]}
+
+
+PUBLISHED = Published()

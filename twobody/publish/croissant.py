@@ -43,7 +43,7 @@ def describe(release: Path, n_pairs: int, date: str) -> dict[str, Any]:
         "@context": json.loads(context.read_text(encoding="utf-8")),
         "@type": "sc:Dataset",
         "name": "TwoBody",
-        "description": f"{n_pairs} pairs of elements, computed with DFTB+: images of ten channels, "
+        "description": f"{n_pairs} pairs of elements, computed with DFTB+: images, "
         f"geometries and {len(LABELS)} labels. {ARCHIVE} is a NumPy .npz file; README.md lists its "
         "arrays. The record sets are labels and geometries; images are in the archive only.",
         "conformsTo": "http://mlcommons.org/croissant/1.0",

@@ -1,4 +1,4 @@
-"""Pictures: the ten channels of a pair, and a label as a map of elements by elements.
+"""Figures: the image channels of a pair, and a label as a map of elements by elements.
 
 Drawn with matplotlib, which the extra ``plot`` installs.
 """
@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.columns import Columns
 from twobody.elements import PERIOD_STARTS, SYMBOLS
-from twobody.encodings.published import CHANNELS, atom_pixels
+from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.labels import LABELS, SIGNED_GROUPS
-from twobody.raw_data.folders import bond_lengths
+from twobody.pairs import Pairs, distances
 from twobody.text import quote
 
 if TYPE_CHECKING:
@@ -32,22 +31,24 @@ _PANELS_PER_ROW = 5
 _SEQUENTIAL, _DIVERGING = "viridis", "RdBu_r"
 
 
-def pair_figure(columns: Columns, row: int) -> Figure:
-    """Draw the channels of a pair, five a row, with its atoms marked."""
-    rows = math.ceil(len(CHANNELS) / _PANELS_PER_ROW)
+def pair_figure(pairs: Pairs, row: int) -> Figure:
+    """Draw the channels of a pair, five in a row, with its atoms marked where they show space."""
+    encoding = get_encoding(pairs.encoding)
+    rows = math.ceil(len(encoding.channels) / _PANELS_PER_ROW)
     figure = _figure(17, 3.7 * rows)
-    name, images = str(columns.pair_names[row]), columns.images[row : row + 1][0]
-    positions = columns.geometries[row, :, :3].astype(np.float64)
-    length = float(bond_lengths(positions))
+    pair = pairs.take(slice(row, row + 1))
+    if pair.images is None:
+        raise ParseError(pairs.path, None, "an archive with images", "none")
+    name, images = str(pair.names[0]), pair.images[:][0]
+    length = float(distances(pair.rows["positions"])[0])
     figure.suptitle(f"{name.replace('_', '–')}, bond length {length:.4f} Å", fontsize=15)
-    symbols = columns.elements[row].tolist()
     panels = figure.subplots(rows, _PANELS_PER_ROW, squeeze=False).flat
-    for axes in panels[len(CHANNELS) :]:
+    for axes in panels[len(images) :]:
         axes.set_visible(False)
-    for axes, channel, image in zip(panels[: len(CHANNELS)], CHANNELS, images, strict=True):
+    for axes, channel, image in zip(panels[: len(images)], encoding.channels, images, strict=True):
         _draw_channel(axes, image, channel.unit)
         axes.set_title(channel.name, fontsize=11)
-        _mark_atoms(axes, symbols, image.shape[0])
+        _mark_atoms(axes, pair.elements[0].tolist(), encoding.atom_pixels(channel, length))
     return figure
 
 
@@ -70,14 +71,16 @@ def _draw_channel(axes: Axes, image: NDArray[np.float32], unit: str) -> None:
     bar.ax.tick_params(labelsize=8)
 
 
-def _mark_atoms(axes: Axes, symbols: list[str], size: int) -> None:
+def _mark_atoms(axes: Axes, symbols: list[str], atoms: NDArray[np.float64]) -> None:
+    """Mark each atom at its column and row, and name it above."""
     from matplotlib import patheffects  # noqa: PLC0415 - an extra
 
     outline = [patheffects.withStroke(linewidth=2.5, foreground="black")]
-    for x, symbol in zip(atom_pixels(len(symbols), size), symbols, strict=True):
-        axes.plot(x, size / 2, "+", color="white", markersize=9, path_effects=outline)
+    # A channel that shows no space has no atoms to mark.
+    for (x, y), symbol in zip(atoms.tolist(), symbols, strict=False):
+        axes.plot(x, y, "+", color="white", markersize=9, path_effects=outline)
         axes.text(
-            *(x, size / 2 - 2.2, symbol),
+            *(x, y - 2.2, symbol),
             color="white",
             fontsize=10,
             fontweight="bold",
@@ -86,7 +89,7 @@ def _mark_atoms(axes: Axes, symbols: list[str], size: int) -> None:
         )
 
 
-def map_figure(columns: Columns, label: str) -> Figure:
+def map_figure(pairs: Pairs, label: str) -> Figure:
     """Draw a numeric label for every pair, element by element, ordered by atomic number.
 
     Raises
@@ -94,18 +97,18 @@ def map_figure(columns: Columns, label: str) -> Figure:
     ParseError
         There is no such label, or no pair has it.
     """
-    names = columns.label_names.tolist()
+    names = pairs.label_names.tolist()
     if label not in names:
         known = f"one of the labels {', '.join(names)}"
-        raise ParseError(columns.path, None, known, quote(label))
-    values = columns.label_values[:, names.index(label)]
+        raise ParseError(pairs.path, None, known, quote(label))
+    values = pairs.label(label)
     if not np.isfinite(values).any():
-        raise ParseError(columns.path, None, f"pairs with {label}", "none")
-    numbers, matrix = element_matrix(columns.atomic_numbers, values)
+        raise ParseError(pairs.path, None, f"pairs with {label}", "none")
+    numbers, matrix = element_matrix(pairs.atomic_numbers, values)
     figure = _figure(13.5, 12.5)
     axes = figure.subplots()
     axes.set_facecolor("0.6")
-    unit = columns.label_units[names.index(label)]
+    unit = pairs.label_units[names.index(label)]
     named = label if unit in ("1", "0/1", "") else f"{label} [{unit}]"
     limits = _map_limits(label, values)
     drawn = axes.imshow(matrix, interpolation="nearest", **limits)
@@ -170,9 +173,7 @@ def _figure(width: float, height: float) -> Figure:
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ParseError(
-            "matplotlib", None, 'it installed (python -m pip install ".[plot]")', "none"
-        ) from error
+        raise ImportError('figures need matplotlib: python -m pip install ".[plot]"') from error
     return Figure(figsize=(width, height), layout="constrained")
 
 

@@ -11,23 +11,31 @@ import os
 import re
 import shutil
 from importlib.resources import files
-from modulefinder import ModuleFinder
 from pathlib import Path
 from string import Template
 
 from twobody import __version__
 from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV
 from twobody.archive.layout import ARCHIVE
-from twobody.archive.reader import read_columns
+from twobody.archive.reader import read
+from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.files import publish_folder, sha256, staging
 from twobody.labels import LABELS
-from twobody.publish import schema_tables as markdown
+from twobody.pairs import Pairs
 from twobody.publish.croissant import describe
+from twobody.publish.schema_tables import channel_table, label_table, member_table
 from twobody.text import decode, read_bytes
 
 NAME = "TwoBody"
 LOADERS = ("pytorch_dataset.py", "pytorch_geometric_dataset.py")
+LOADER_MODULES = (
+    *("__init__.py", "elements.py", "errors.py", "labels.py", "pairs.py", "samples.py", "text.py"),
+    *(f"archive/{name}.py" for name in ("__init__", "container", "layout")),
+    *(f"archive/{name}.py" for name in ("original", "pickles", "reader")),
+    "encodings/*.py",
+)
+"""What the loaders need of the package."""
 LICENCE, CITATION = "LICENSE", "CITATION.cff"
 CARD, CROISSANT, SUMS = "README.md", "croissant.json", "SHA256SUMS"
 
@@ -85,9 +93,9 @@ def write_release(folder: Path, archive: Path, source: Path) -> Path:
         for name, origin in _origins(archive, source).items():
             (release / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(origin, release / name)
-        n_pairs = len(read_columns(release / ARCHIVE).pair_names)
-        metadata = describe(release, n_pairs, release_date(source / CITATION))
-        _write(release / CARD, card(n_pairs))
+        pairs = read(release / ARCHIVE)
+        metadata = describe(release, len(pairs), release_date(source / CITATION))
+        _write(release / CARD, card(pairs))
         _write(release / CROISSANT, json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
         lines = [f"{sha256(release / name)}  {name}\n" for name in sorted(_files(release))]
         _write(release / SUMS, "".join(lines))
@@ -97,27 +105,16 @@ def write_release(folder: Path, archive: Path, source: Path) -> Path:
 
 def _origins(archive: Path, source: Path) -> dict[str, Path]:
     """Return what is copied: the place in the release, and where it is."""
-    origins = {name: source / name for name in (LICENCE, CITATION, *_modules(source))}
+    package = source / "twobody"
+    modules = [path for pattern in LOADER_MODULES for path in sorted(package.glob(pattern))]
+    copied = [source / name for name in (LICENCE, CITATION, *LOADERS)] + modules
+    origins = {path.relative_to(source).as_posix(): path for path in copied}
     origins[ARCHIVE] = archive
     for name in ANALYSIS_FILES:
         path = archive.parent / ANALYSIS / name
         if name != SKIPPED_CSV or path.exists():
             origins[f"{ANALYSIS}/{name}"] = path
     return origins
-
-
-def _modules(source: Path) -> list[str]:
-    """Return the source files, relative to `source`, that the loaders import, and themselves."""
-    found = set(LOADERS)
-    for loader in LOADERS:
-        # Where only this folder is searched, what is installed is not followed.
-        finder = ModuleFinder([str(source)])
-        finder.run_script(str(source / loader))
-        for module in finder.modules.values():
-            path = module.__file__  # type: ignore[attr-defined]  # typeshed leaves it out
-            if path is not None:
-                found.add(Path(path).relative_to(source).as_posix())
-    return sorted(found)
 
 
 def release_date(citation: Path) -> str:
@@ -139,19 +136,20 @@ def release_date(citation: Path) -> str:
     return date[1]
 
 
-def card(n_pairs: int) -> str:
+def card(pairs: Pairs) -> str:
     """Return the dataset card; its header is what the Hugging Face hub reads."""
-    template = Template(
-        (files("twobody.publish") / "templates" / "card.md").read_text(encoding="utf-8")
-    )
-    return template.substitute(
+    template = (files("twobody.publish") / "templates" / "card.md").read_text(encoding="utf-8")
+    encoding = get_encoding(pairs.encoding)
+    return Template(template).substitute(
         version=__version__,
-        n_pairs=f"{n_pairs:,}",
+        n_pairs=f"{len(pairs):,}",
         n_labels=len(LABELS),
-        size_category=_size_category(n_pairs),
-        members=markdown.member_table(),
-        labels=markdown.label_table(),
-        channels=markdown.channel_table(),
+        size_category=_size_category(len(pairs)),
+        members=member_table(encoding),
+        labels=label_table(),
+        encoding=encoding.name,
+        channels=channel_table(encoding),
+        legend=encoding.legend,
     )
 
 

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from twobody.archive.layout import MEANINGS, MEMBERS
-from twobody.encodings.published import CHANNELS
+from twobody.archive.layout import members
+from twobody.encodings import Encoding
 from twobody.labels import LABELS
 
 
-def member_table() -> str:
+def member_table(encoding: Encoding) -> str:
     """List the arrays of an archive."""
     rows = [
-        [f"`{name}`", f"{_dtype_name(dtype)} {_shape(shape)}".strip(), MEANINGS[name]]
-        for name, (dtype, shape) in MEMBERS.items()
+        [f"`{name}`", f"{_dtype_name(member.dtype)} {_shape(member.shape)}".strip(), member.meaning]
+        for name, member in members(encoding).items()
     ]
     return _table(["array", "dtype, shape", "content"], rows)
 
@@ -29,11 +29,11 @@ def label_table() -> str:
     return _table(["group", "label", "unit", "meaning", "from"], rows)
 
 
-def channel_table() -> str:
+def channel_table(encoding: Encoding) -> str:
     """List the image channels."""
     rows = [
         [f"{k}", f"`{channel.name}`", channel.unit, channel.formula]
-        for k, channel in enumerate(CHANNELS)
+        for k, channel in enumerate(encoding.channels)
     ]
     return _table(["", "channel", "unit", "pixel"], rows)
 
