@@ -75,7 +75,7 @@ def test_a_row_is_what_the_files_say():
     assert row["charges"].tolist() == [-0.40784956, 0.40784956]
     orbitals = np.full((2, 16), np.nan)
     orbitals[0, 0] = 1.40784956  # 1s of H
-    orbitals[1, :4] = 0.45137204, 0, 0.1407784, 0  # 2s, 2p_y, 2p_z, 2p_x of Li
+    orbitals[1, :4] = 0.37818234, 0, 0.2139681, 0  # 2s, 2p_y, 2p_z, 2p_x of Li
     np.testing.assert_array_equal(row["orbital_populations"], orbitals)
     assert row["dipole"].tolist() == [0, 0, 1.36785914]
     assert row["total_charge"] == 0
@@ -106,7 +106,7 @@ def test_orbitals_beyond_f_are_refused(small_raw_data):
     last = "    1   1   0   0       1.40784956  s\n"
     change(path, last, last + "".join(G.format(m) for m in range(-4, 5)))
     assert problems_of(path.parent) == [
-        "detailed.out:34: expected s, p, d and f orbitals, found l = 4"
+        "detailed.out:35: expected s, p, d and f orbitals, found l = 4"
     ]
 
 
