@@ -135,15 +135,20 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def lock(handle: int) -> None:
-    """Wait until no other process holds the lock of an open file or folder; hold it until closed.
+def lock(handle: int, *, wait: bool = True) -> None:
+    """Take the lock of an open file or folder, and hold it until it is closed.
 
     Where the system or the file system has no locks, nothing keeps processes apart.
+
+    Raises
+    ------
+    BlockingIOError
+        Another process holds the lock, and `wait` is false.
     """
     if fcntl is None:
         return
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise

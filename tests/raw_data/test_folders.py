@@ -1,4 +1,4 @@
-"""Pair folders: found in order, checked file against file, gathered into columns."""
+"""Pair folders: found in order, checked file against file, one row per pair."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from conftest import RAW_DATA, SMALL, below
 
 from twobody import ParseError
 from twobody.files import InputDigest
-from twobody.raw_data.folders import METADATA_NAMES, PairTable, find_pairs, read_pair, read_pairs
+from twobody.pairs import ROW
+from twobody.raw_data.folders import find_pairs, read_pair, read_pairs
 
 
 def change(path: Path, old: str, new: str) -> None:
@@ -61,67 +62,87 @@ def test_a_pair_is_its_geometry_and_its_detailed_output():
     assert pair.bond_length == 1.68238595 + 0.09238595
 
 
-def test_the_columns_are_what_the_files_say():
+def test_a_row_is_what_the_files_say():
     done: list[int] = []
-    table, problems = read_pairs(RAW_DATA, ["H_He", "H_Li"], InputDigest(), progress=done.append)
+    rows, problems = read_pairs(RAW_DATA, ["H_He", "H_Li"], InputDigest(), progress=done.append)
     assert sum(done) == 2
     assert problems == []
-    assert table.names.tolist() == ["H_He", "H_Li"]
-    assert table.elements.tolist() == [["H", "He"], ["H", "Li"]]
-    assert table.positions[1].tolist() == [[0, 0, -0.09238595], [0, 0, 1.68238595]]
-    assert table.populations[1].tolist() == [1.40784956, 0.59215044]
-    assert dict(zip(METADATA_NAMES, table.metadata[1].tolist(), strict=True)) == {
-        "total_charge": 0.0,
-        "fermi_level": -0.1333323056,
-        "total_energy": -0.4885066171,
-        "dipole_x": 0.0,
-        "dipole_y": 0.0,
-        "dipole_z": 1.36785914,
-        "num_atoms": 2.0,
-        "bond_length": 1.68238595 + 0.09238595,
-    }
+    assert rows.dtype == ROW
+    row = rows[1]
+    assert row["positions"].tolist() == [[0, 0, -0.09238595], [0, 0, 1.68238595]]
+    assert row["populations"].tolist() == [1.40784956, 0.59215044]
+    assert row["atom_populations"].tolist() == [1.40784956, 0.59215044]
+    assert row["charges"].tolist() == [-0.40784956, 0.40784956]
+    orbitals = np.full((2, 16), np.nan)
+    orbitals[0, 0] = 1.40784956  # 1s of H
+    orbitals[1, :4] = 0.37818234, 0, 0.2139681, 0  # 2s, 2p_y, 2p_z, 2p_x of Li
+    np.testing.assert_array_equal(row["orbital_populations"], orbitals)
+    assert row["dipole"].tolist() == [0, 0, 1.36785914]
+    assert row["total_charge"] == 0
+    assert row["fermi_level"] == -0.1333323056
+    assert row["total_energy"] == -0.4885066171
+    assert row["num_atoms"] == 2
+    assert row["bond_length"] == 1.68238595 + 0.09238595
+
+
+def test_populations_of_shells_with_one_l_are_added_up(small_raw_data):
+    # A second s shell of H, with a quarter of an electron that the first one loses.
+    path = small_raw_data / "H_Li" / "detailed.out"
+    change(path, "    1   1   0       1.40784956\n", "    1   1   0       1.15784956\n" + S_SHELL)
+    change(path, "    1   1   0   0       1.40784956  s\n", "    1   1   0   0       1.15784956  s\n" + S)
+    rows, problems = read_pairs(small_raw_data, ["H_Li"], InputDigest())
+    assert problems == []
+    expected, _ = read_pairs(RAW_DATA, ["H_Li"], InputDigest())
+    np.testing.assert_array_equal(rows["orbital_populations"], expected["orbital_populations"])
+
+
+S_SHELL = "    1   2   0       0.25000000\n"
+S = "    1   2   0   0       0.25000000  s\n"
+
+
+def test_orbitals_beyond_f_are_refused(small_raw_data):
+    path = small_raw_data / "H_Li" / "detailed.out"
+    change(path, "    1   1   0       1.40784956\n", "    1   1   0       1.40784956\n" + G_SHELL)
+    last = "    1   1   0   0       1.40784956  s\n"
+    change(path, last, last + "".join(G.format(m) for m in range(-4, 5)))
+    assert problems_of(path.parent) == [
+        "detailed.out:35: expected s, p, d and f orbitals, found l = 4"
+    ]
+
+
+G_SHELL = "    1   2   4       0.00000000\n"
+G = "    1   2   4 {:3}       0.00000000  g\n"
 
 
 def test_without_a_population_column_the_population_comes_from_detailed_out(small_raw_data):
     folder = small_raw_data / "H_Li"
     change(folder / "geo_end.xyz", "     -0.09238595      1.40784956", "     -0.09238595")
     change(folder / "geo_end.xyz", "      1.68238595      0.59215044", "      1.68238595")
-    table, problems = read_pairs(small_raw_data, ["H_Li"], InputDigest())
+    rows, problems = read_pairs(small_raw_data, ["H_Li"], InputDigest())
     assert problems == []
-    assert table.populations.tolist() == [[1.40784956, 0.59215044]]
+    assert rows["populations"].tolist() == [[1.40784956, 0.59215044]]
 
 
 def test_a_value_that_the_version_does_not_print_is_nan(small_raw_data):
     fermi = "Fermi level:                        -0.1333323056 H           -3.6282 eV\n"
     change(small_raw_data / "H_Li" / "detailed.out", fermi, "")
-    table, problems = read_pairs(small_raw_data, ["H_Li"], InputDigest())
+    rows, problems = read_pairs(small_raw_data, ["H_Li"], InputDigest())
     assert problems == []
-    assert np.isnan(table.metadata[0, METADATA_NAMES.index("fermi_level")])
+    assert np.isnan(rows["fermi_level"][0])
 
 
-def test_batches_make_the_same_table_as_one_batch(monkeypatch):
+def test_batches_make_the_same_rows_as_one_batch(monkeypatch):
     expected, _ = read_pairs(RAW_DATA, SMALL, InputDigest())
     monkeypatch.setattr("twobody.raw_data.folders._BATCH", 2)
-    table, _ = read_pairs(RAW_DATA, SMALL, InputDigest())
-    for name in PairTable.__dataclass_fields__:
-        np.testing.assert_array_equal(getattr(table, name), getattr(expected, name))
+    rows, _ = read_pairs(RAW_DATA, SMALL, InputDigest())
+    assert rows.tobytes() == expected.tobytes()
 
 
-def test_a_selection_of_pairs_is_a_selection_of_every_column():
-    table, _ = read_pairs(RAW_DATA, SMALL, InputDigest())
-    selected = table.take(np.isin(table.names, ["H_Li", "H_He"]))
-    direct, _ = read_pairs(RAW_DATA, ["H_He", "H_Li"], InputDigest())
-    for name in PairTable.__dataclass_fields__:
-        np.testing.assert_array_equal(getattr(selected, name), getattr(direct, name))
-
-
-def test_no_valid_pair_makes_an_empty_table(tmp_path):
+def test_of_a_pair_with_problems_everything_is_missing(tmp_path):
     (tmp_path / "H_H").mkdir()
-    table, problems = read_pairs(tmp_path, ["H_H"], InputDigest())
+    rows, problems = read_pairs(tmp_path, ["H_H"], InputDigest())
     assert len(problems) == 2
-    assert table.names.shape == (0,)
-    assert table.amplitudes.shape == (0, 10, 2)
-    assert table.metadata.shape == (0, 8)
+    assert np.isnan(rows.view(np.float64)).all()
 
 
 def test_the_input_digest_covers_names_and_bytes_of_the_files_read():

@@ -19,13 +19,8 @@ PARSER_VERSION = 14
 
 # Nodes that hold one of several methods: another method replaces the first instead of joining it.
 _CHOICES = {
-    "geometry",
-    "driver",
-    "hamiltonian",
-    "mixer",
-    "slaterkosterfiles",
-    "filling",
-    "spinpolarisation",
+    *("geometry", "driver", "hamiltonian"),
+    *("mixer", "slaterkosterfiles", "filling", "spinpolarisation"),
 }
 
 # How hsd tells what is wrong: error, first and last line, and the file if one was included.
@@ -43,7 +38,7 @@ _Tree = dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run depends on beside the pair and its parameters; the shipped data have the defaults.
+    """What a run depends on besides the pair and its parameters; by default as the shipped data.
 
     Attributes
     ----------
@@ -101,18 +96,13 @@ def ladder(settings: Settings) -> dict[str, Settings]:
     }
 
 
-def sum_of_radii(elements: tuple[str, str]) -> float:
-    """Sum of the covalent radii of two elements [Å]; see `COVALENT_RADII`."""
-    return COVALENT_RADII[elements[0]] + COVALENT_RADII[elements[1]]
-
-
 def start_distance(elements: tuple[str, str], settings: Settings) -> float:
     """Distance of the atoms at the start [Å], with six decimals."""
-    return round(settings.start_factor * sum_of_radii(elements), 6)
+    return round(settings.start_factor * sum(COVALENT_RADII[symbol] for symbol in elements), 6)
 
 
 def describe(elements: tuple[str, str], settings: Settings) -> str:
-    """Name in one line what the ladder changes, and whether extra HSD may change it once more."""
+    """Name in one line what the ladder changes, and whether extra HSD may change it again."""
     words = (
         f"Anderson {settings.mixing:g} in {settings.max_scc_iterations} cycles, "
         f"{settings.optimiser} in {settings.max_steps} steps, {settings.temperature:g} K, "
@@ -152,7 +142,7 @@ def read_extra(path: PathLike) -> str:
     Raises
     ------
     ParseError
-        It is no HSD.
+        It is not HSD.
     """
     text = read_text(path)
     try:

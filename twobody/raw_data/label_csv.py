@@ -35,7 +35,7 @@ _LONGEST = 200  # characters of a text label: N of them make an array N times as
 _FLAGS = {"": math.nan, "0": 0.0, "0.0": 0.0, "False": 0.0, "1": 1.0, "1.0": 1.0, "True": 1.0}
 
 # Cells that float() reads, or refuses, as parse_number does: no nan, no 1_0, nothing out of range.
-_PLAIN = re.compile(r"(?:[0-9.+-]{0,30}(?:[eE][+-]?[0-9]{1,2})?,)*")
+_PLAIN = re.compile(r"(?:[0-9.+-]{0,30}(?:[eE][+-]?[0-9]{1,2})?(?:,|$))*")
 
 
 class LabelTable(NamedTuple):
@@ -223,8 +223,8 @@ def _numbers(cells: Sequence[str], label: Label) -> NDArray[np.float64] | None:
     try:
         if label.kind == "flag":
             values = np.array([_FLAGS[cell] for cell in cells])
-        elif _PLAIN.fullmatch("".join(cell + "," for cell in cells)):
-            values = np.array([float(cell or "nan") for cell in cells])
+        elif _PLAIN.fullmatch(",".join(cells)):
+            values = np.array([*map(float, [cell or "nan" for cell in cells])])
         else:
             return None
     except (KeyError, ValueError):
