@@ -204,7 +204,7 @@ def test_the_summary_counts_and_nothing_goes_to_standard_error_when_piped(small_
     assert result.stderr == ""
     assert "  pairs     6 found, 6 kept, 0 skipped\n" in result.stdout
     assert "  labels    37 per pair, 12 values missing\n" in result.stdout  # He_He 8, H_He 2, N_Na 2
-    assert "  images    6 x 10 x 32 x 32 float32\n" in result.stdout
+    assert "  images    6 x 10 x 32 x 32 float32, encoding published\n" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("done in ")
 
 
