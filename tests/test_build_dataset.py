@@ -203,7 +203,9 @@ def test_the_summary_counts_and_nothing_goes_to_standard_error_when_piped(small_
     result = build(small_raw_data, tmp_path / "out")
     assert result.stderr == ""
     assert "  pairs     6 found, 6 kept, 0 skipped\n" in result.stdout
-    assert "  labels    37 per pair, 12 values missing\n" in result.stdout  # He_He 8, H_He 2, N_Na 2
+    assert (
+        "  labels    37 per pair, 12 values missing\n" in result.stdout
+    )  # He_He 8, H_He 2, N_Na 2
     assert "  images    6 x 10 x 32 x 32 float32, encoding published\n" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("done in ")
 
@@ -521,9 +523,7 @@ def no_space(*_: object, **__: object) -> Iterator[None]:
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize(
-    "function", ["write", "write_analysis", "sha256", "Container", "publish"]
-)
+@pytest.mark.parametrize("function", ["write", "write_analysis", "sha256", "Container", "publish"])
 def test_a_write_that_fails_leaves_the_earlier_output(
     small_raw_data, output, monkeypatch, function
 ):

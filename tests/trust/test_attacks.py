@@ -46,10 +46,10 @@ class Outcome(NamedTuple):
 def loaders() -> dict[str, Callable[[Path], object]]:
     from pytorch_dataset import TwoBodyDataset
     from pytorch_geometric_dataset import TwoBodyGraphDataset
-    from twobody.archive.reader import read_columns
+    from twobody.archive import read
 
     return {
-        "read_columns": read_columns,
+        "read": read,
         "TwoBodyDataset": TwoBodyDataset,
         "TwoBodyGraphDataset": TwoBodyGraphDataset,
     }
