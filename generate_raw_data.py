@@ -72,16 +72,15 @@ def collect(raw_data: Path, skip_invalid: bool) -> None:
 class FiniteRange(click.FloatRange):
     """Numbers of a range without NaN and infinity, which click lets through."""
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
+    def convert(self, value: Any, *place: Any) -> float:
         """Read a number."""
-        number = float(super().convert(value, param, ctx))
+        number = float(super().convert(value, *place))
         if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number", param, ctx)
+            self.fail(f"{value!r} is not a finite number", *place)
         return number
 
 
+PATH = click.Path(path_type=Path)
 NOT_NEGATIVE, POSITIVE = FiniteRange(0), FiniteRange(0, min_open=True)
 
 
@@ -127,9 +126,6 @@ def split_command(_ctx: click.Context, _param: click.Parameter, value: str) -> l
     if not words:
         raise click.BadParameter("an empty command line")
     return words
-
-
-PATH = click.Path(path_type=Path)
 
 
 @main.command(context_settings={"show_default": True})
@@ -206,9 +202,8 @@ def run(
             account = campaign.run_campaign(output, plan(command), workers, compute)
     except ModuleNotFoundError as error:
         extra = "generate" if scheduler is None else "dask"
-        raise click.ClickException(
-            f'{error.name} is not installed: python -m pip install ".[{extra}]"'
-        ) from error
+        install = f'python -m pip install ".[{extra}]"'
+        raise click.ClickException(f"{error.name} is not installed: {install}") from error
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:

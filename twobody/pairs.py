@@ -177,9 +177,9 @@ class Pairs:
         return pd.DataFrame(columns | self.label_columns(), pd.Index(self.names, name="pair_name"))
 
 
-def empty_rows(n: int) -> NDArray[np.void]:
-    """Make `n` rows in which everything is missing."""
-    rows = np.empty(n, ROW)
+def empty_rows(n: int, dtype: np.dtype[np.void] = ROW) -> NDArray[np.void]:
+    """Make `n` rows of float64 columns in which everything is missing."""
+    rows = np.empty(n, dtype)
     rows.view(np.float64)[:] = np.nan
     return rows
 

@@ -34,6 +34,11 @@ def quote(text: str) -> str:
     return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
+def vector(components: NDArray[np.float64]) -> str:
+    """Write a vector for a message: (0.000000, 0.000000, 1.234568)."""
+    return f"({', '.join(f'{x + 0.0:.6f}' for x in components)})"  # + 0.0: no -0
+
+
 def counted(n: int, noun: str) -> str:
     """Write a number of things: 1 pair, 2 pairs."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -7,19 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from build_dataset import merge
+from build_dataset import encode
 from twobody.archive.container import Container, npy_header
 from twobody.archive.pickles import pickled_dicts
-from twobody.archive.writer import write_archive
+from twobody.archive.writer import write
 from twobody.archive.zipstream import ZipStream
-from twobody.raw_data.read import read_sources
+from twobody.encodings import DEFAULT
+from twobody.raw_data.read import read
 
 
 def small_archive(path: Path, raw_data: Path, *, store: bool = False) -> None:
     """Write an archive of few pairs whose images are 2 x 2 pixels: every member in few bytes."""
     whole = path.with_suffix(".whole")
     with whole.open("wb") as file:
-        write_archive(file, merge(read_sources(raw_data, allow_unconverged=False)))
+        write(file, encode(read(raw_data, allow_unconverged=False), DEFAULT))
     with (
         Container(whole) as archive,
         path.open("wb") as file,

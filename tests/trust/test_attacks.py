@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
 def loaders() -> dict[str, Callable[[Path], object]]:
     from pytorch_dataset import TwoBodyDataset
     from pytorch_geometric_dataset import TwoBodyGraphDataset
-    from twobody.archive.reader import read
+    from twobody.archive import read
 
     return {
         "read": read,

@@ -20,11 +20,12 @@ from mode import LONG
 from small import small_archive
 from torch.utils.data import DataLoader, RandomSampler
 
-from build_dataset import merge
+from build_dataset import encode
 from pytorch_dataset import TwoBodyDataset
 from twobody.archive.container import Container
-from twobody.archive.writer import Dataset, write_archive
-from twobody.raw_data.read import read_sources
+from twobody.archive.writer import write
+from twobody.encodings import DEFAULT
+from twobody.raw_data.read import read
 
 pytestmark = pytest.mark.trust
 
@@ -50,20 +51,13 @@ def open_files() -> int:
 @pytest.fixture(scope="module")
 def large_archive(tmp_path_factory):
     """All pairs many times over, under names of their own."""
-    dataset = merge(read_sources(ROOT / "raw_data", allow_unconverged=False))
-    n = COPIES * len(dataset.pairs.names)
-    pairs = dataset.pairs.take(np.tile(np.arange(n // COPIES), COPIES))
+    once = encode(read(ROOT / "raw_data", allow_unconverged=False), DEFAULT)
+    pairs = once.take(np.tile(np.arange(len(once)), COPIES))
     names = np.array([f"{name}-{i}" for i, name in enumerate(pairs.names.tolist())])
-    large = Dataset(
-        replace(pairs, names=names),
-        np.tile(dataset.label_values, (COPIES, 1)),
-        np.tile(dataset.text_values, (COPIES, 1)),
-        dataset.provenance,
-    )
     path = tmp_path_factory.mktemp("large") / "large.npz"
     with path.open("wb") as file:
-        write_archive(file, large, store=True)
-    assert path.stat().st_size > n * 10 * 32 * 32 * 4
+        write(file, replace(pairs, names=names), store=True)
+    assert path.stat().st_size > len(pairs) * 10 * 32 * 32 * 4
     yield path
     path.unlink()
 

@@ -99,7 +99,8 @@ def plan(
     output = output.resolve()
     files = SlaterKosterFiles(skf)
     jobs = []
-    for elements in all_pairs(files.elements()) if pairs is None else pairs:
+    chosen = all_pairs(files.elements()) if pairs is None else list(pairs)
+    for elements in tqdm(chosen, "planning", unit="pair", disable=None, leave=False):
         for symbol in elements:
             if symbol not in COVALENT_RADII:
                 expected = "elements with a covalent radius (H to Cm)"
@@ -130,10 +131,10 @@ def _start(
     would be computed, from the same parameters, and compared with the same other starts.
     """
     shells = (files.highest_shell(elements[0]), files.highest_shell(elements[1]))
-    prefix = os.path.relpath(files.folder, output / "_".join(elements)) + "/"
+    prefix = Path(os.path.relpath(files.folder, output / "_".join(elements))).as_posix() + "/"
     rungs: dict[str, Rung] = {}
     for name, rung_settings in ladder(settings).items():
-        text = input_text(elements, shells, Path(prefix).as_posix() + "/", rung_settings)
+        text = input_text(elements, shells, prefix, rung_settings)
         comment = (
             f"# Start {settings.start_factor:g} of {', '.join(f'{s:g}' for s in starts)}"
             f"{_OURS}{name}.\n"

@@ -57,26 +57,13 @@ class Start:
 
 @dataclass(frozen=True)
 class Job:
-    """All that is needed to compute a pair.
-
-    Attributes
-    ----------
-    pair : str
-        Its name, ``A_B``.
-    output : Path
-        The absolute folder that gets the folder of the pair.
-    starts : tuple of Start
-    command : tuple of str
-        The program and its arguments.
-    time_limit : float
-        Longest time of one run [s].
-    """
+    """All that is needed to compute a pair."""
 
     pair: str
-    output: Path
+    output: Path  # the absolute folder that gets the folder of the pair
     starts: tuple[Start, ...]
-    command: tuple[str, ...]
-    time_limit: float
+    command: tuple[str, ...]  # the program and its arguments
+    time_limit: float  # longest time of one run [s]
 
     @property
     def folder(self) -> Path:
@@ -96,41 +83,18 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run of DFTB+; the fields are the columns of the run log. What is missing is None.
-
-    Attributes
-    ----------
-    pair : str
-    start_factor : float
-        The start asked for, in units of the sum of the covalent radii.
-    rung : int
-        Place on the ladder of settings, counted from 0.
-    settings : str
-        Name of the rung, and the settings that rungs change.
-    outcome, reason : str
-        ``converged`` or what went wrong; its details.
-    energy_ev : float or None
-        Mermin free energy of the well found (total energy where the output has no other) [eV].
-    bond_length_ang : float or None
-        [Å]
-    physical : bool or None
-        Whether the well is physical; see `is_physical`.
-    chosen : bool
-        Whether this is the well that was kept.
-    seconds : float
-        Time of the run.
-    """
+    """One run of DFTB+; the fields are the columns of the run log. What is missing is None."""
 
     pair: str
-    start_factor: float
-    rung: int
-    settings: str
-    outcome: str
-    reason: str
-    energy_ev: float | None
+    start_factor: float  # the start asked for, in units of the sum of the covalent radii
+    rung: int  # place on the ladder of settings, counted from 0
+    settings: str  # name of the rung, and the settings that rungs change
+    outcome: str  # `CONVERGED` or what went wrong
+    reason: str  # details of what went wrong
+    energy_ev: float | None  # Mermin free energy of the well; the total energy if there is no other
     bond_length_ang: float | None
-    physical: bool | None
-    chosen: bool
+    physical: bool | None  # see `is_physical`
+    chosen: bool  # whether this is the well that was kept
     seconds: float
 
 

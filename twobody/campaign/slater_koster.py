@@ -29,7 +29,7 @@ SHELLS = "spdf"
 _OVERLAPS = {"s": -1, "p": -5, "d": -10}
 _EXTENDED_OVERLAPS = {"s": -1, "p": -6, "d": -13, "f": -20}
 
-_PLAIN = re.compile(r"[0-9.eE+\- ]*")  # a row that `float` reads as Fortran does
+_PLAIN = re.compile(r"[0-9.eE+\-* ]*")  # a row that `float` reads as Fortran does
 
 
 class SlaterKosterFiles:
@@ -151,14 +151,19 @@ def _rows(lines: list[str], path: Path, first: int) -> Iterator[list[float]]:
 def _numbers(lines: list[str], i: int, path: Path, count: int, what: str) -> list[float]:
     """Read the `count` numbers of line `i` (counted from 0)."""
     text = lines[i].replace(",", " ") if i < len(lines) else ""
-    tokens = text.split()
-    if len(tokens) == count and _PLAIN.fullmatch(text):
-        with suppress(ValueError):  # below
-            plain = list(map(float, tokens))
-            if all(map(math.isfinite, plain)):
-                return plain
     values: list[float] = []
-    for token in tokens:
+    if _PLAIN.fullmatch(text):  # most rows, and twice as fast
+        with suppress(ValueError):
+            for token in text.split():
+                if "*" in token:
+                    repeat, value = token.split("*")
+                    values += [float(value)] * min(int(repeat), count)
+                else:
+                    values.append(float(token))
+            if len(values) == count and all(map(math.isfinite, values)):
+                return values
+    values = []
+    for token in text.split():
         repeat, star, value = token.rpartition("*")
         n = parse_integer(repeat, path, i + 1, "a repeat count") if star else 1
         values += [parse_number(value, path, i + 1, what)] * min(n, count + 1 - len(values))

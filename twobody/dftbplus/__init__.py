@@ -9,11 +9,17 @@ XLBOMD print layouts of their own, which are refused by name.
 DFTB+ prints most quantities twice (hartree and eV, atomic units and debye, orbitals and their
 sums). The second print is checked against the first, so that a damaged digit does not pass.
 
+The build reads thousands of pairs, most of them printed alike: `twobody.dftbplus.usual_layout` is
+tried first there and takes those that it is sure of. What changes here may have to change there.
+
 Formats: DFTB+ sources, ``mainio.F90`` and ``formatout.F90`` of the tagged versions.
 """
 
 from twobody.dftbplus.band_out import Levels, parse_band_out, read_band_out
 from twobody.dftbplus.detailed_out import (
+    BOHR,
+    POSITION_TOLERANCE,
+    SCALARS,
     DetailedOut,
     agrees_with_debye,
     agrees_with_ev,
@@ -25,8 +31,11 @@ from twobody.dftbplus.geo_end_xyz import Geometry, parse_geo_end_xyz, read_geo_e
 from twobody.dftbplus.mulliken import CHARGE_SECTIONS, POPULATION_TOLERANCE, Orbitals
 
 __all__ = [
+    "BOHR",
     "CHARGE_SECTIONS",
     "POPULATION_TOLERANCE",
+    "POSITION_TOLERANCE",
+    "SCALARS",
     "DetailedOut",
     "Geometry",
     "Levels",

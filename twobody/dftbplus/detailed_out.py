@@ -12,6 +12,24 @@ from twobody.dftbplus.geometry_step import RUN_STATUS, SCC_STATUS, Step, last_co
 from twobody.dftbplus.mulliken import Orbitals, read_mulliken
 from twobody.text import PathLike, parse_integer, parse_number, read_text, split_lines
 
+BOHR = 0.529177249
+"""A bohr in Å, as DFTB+ converts it; other values of the constant differ by 1e-7 of it."""
+
+POSITION_TOLERANCE = 1e-5
+"""How far positions in Å may be from those printed in bohr [Å]."""
+
+SCALARS = np.dtype(
+    [
+        (name, "<f8")
+        for name in (
+            *("band_energy", "mermin_free_energy", "repulsive_energy", "geometry_step"),
+            *("scc_iteration", "scc_total_electronic", "scc_diff_electronic", "scc_error"),
+            *("scc_converged", "geometry_converged"),
+        )
+    ]
+)
+"""What only labels hold of a `DetailedOut`, for many of them; NaN instead of None."""
+
 _Float = NDArray[np.float64]
 _SCC_HEADING = ["iSCC", "Total", "electronic", "Diff", "electronic", "SCC", "error"]
 
@@ -40,6 +58,8 @@ class DetailedOut:
         [H]
     dipole_moment : float64 [3] or None
         Atomic units.
+    moved_positions : dict of int to float64 [3], or None
+        Positions [bohr] of the atoms (counted from 0) that may move; None without a driver.
     geometry_step : int or None
         None for a static geometry.
     scc_iteration : int or None
@@ -64,6 +84,7 @@ class DetailedOut:
     mermin_free_energy: float | None
     repulsive_energy: float | None
     dipole_moment: _Float | None
+    moved_positions: dict[int, _Float] | None
     geometry_step: int | None
     scc_iteration: int | None
     scc_total_electronic: float | None
@@ -108,6 +129,7 @@ def parse_detailed_out(text: str, path: PathLike | None = None) -> DetailedOut:
         mermin_free_energy=_energy(step, "Total Mermin free energy"),
         repulsive_energy=_energy(step, "Repulsive energy"),
         dipole_moment=_dipole_moment(step),
+        moved_positions=_moved_positions(step, mulliken.gross_charges),
         geometry_step=step.number,
         scc_iteration=scc.iteration if scc else None,
         scc_total_electronic=scc.total_electronic if scc else None,
@@ -190,6 +212,26 @@ def _dipole_moment(step: Step) -> _Float | None:
         place, only = step.fields["Dipole moment"][0][0], next(iter(by_unit))
         raise step.error(place, "the dipole moment in au and in Debye", f"{only} only")
     return by_unit.get("au")
+
+
+def _moved_positions(step: Step, charges: _Float | None) -> dict[int, _Float] | None:
+    """Read the rows (I5, 3F16.8) below ``Coordinates of moved atoms (au):``."""
+    heading = step.once("Coordinates of moved atoms (au):")
+    if heading is None:
+        return None
+    moved: dict[int, _Float] = {}
+    for i in range(heading + 1, len(step.lines)):
+        tokens = step.lines[i].split()
+        if not tokens and moved:
+            break
+        if len(tokens) != 4:
+            raise step.error(i, "an atom and its three coordinates, or an empty line")
+        atom = parse_integer(tokens[0], step.path, i + 1, "an atom's number") - 1
+        if atom <= max(moved, default=-1) or (charges is not None and atom >= len(charges)):
+            raise step.error(i, "atoms counted up, and those of the other tables")
+        components = [parse_number(t, step.path, i + 1, "a coordinate") for t in tokens[1:]]
+        moved[atom] = np.array(components)
+    return moved
 
 
 class _SccRow(NamedTuple):

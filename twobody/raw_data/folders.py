@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from twobody.dftbplus import (
+    BOHR,
     CHARGE_SECTIONS,
     POPULATION_TOLERANCE,
+    POSITION_TOLERANCE,
+    SCALARS,
     DetailedOut,
     Geometry,
     parse_detailed_out,
@@ -24,13 +27,13 @@ from twobody.dftbplus.usual_layout import Texts, read_usual
 from twobody.errors import PairProblem, ParseError
 from twobody.files import InputDigest
 from twobody.pairs import MAX_L, dense_orbitals, distances, empty_rows, is_pair_name
-from twobody.text import decode, find_line, read_bytes
+from twobody.text import decode, find_line, read_bytes, vector
 
 DETAILED_OUT = "detailed.out"
 GEO_END_XYZ = "geo_end.xyz"
 BAND_OUT = "band.out"
 
-_BATCH = 1024  # pairs whose texts are in memory at a time: 3 MB
+_BATCH = 512  # pairs whose texts are in memory at a time: 2 MB, and 6 MB of numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,16 +68,21 @@ def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
         raise ParseError(raw_data, None, what, str(error.strerror)) from error
     if not names:
         raise ParseError(raw_data, None, "folders named after pairs (A_B)", "none")
-    pairs = sorted(filter(is_pair_name, names))
-    problems = []
-    for name in sorted(names):
+    pairs = dict.fromkeys(sorted(filter(is_pair_name, names)))
+    faults = {
+        name: ("a folder named after two elements (A_B)", repr(name))
+        for name in names
+        if name not in pairs
+    }
+    for name in pairs:
         turned = "_".join(reversed(name.split("_")))
-        expected, found = "a folder named after two elements (A_B)", repr(name)
-        if is_pair_name(name):
-            expected, found = "every pair of elements once", f"{turned} too"
-        if not is_pair_name(name) or (turned < name and turned in names):
-            problems.append(PairProblem(name, ParseError(raw_data / name, None, expected, found)))
-    return pairs, problems
+        if turned < name and turned in pairs:
+            faults[name] = ("every pair of elements once", f"{turned} too")
+    problems = [
+        PairProblem(name, ParseError(raw_data / name, None, *faults[name]))
+        for name in sorted(faults)
+    ]
+    return [*pairs], problems
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -94,34 +102,34 @@ def read_pairs(
     *,
     allow_unconverged: bool = False,
     progress: Callable[[int], object] = int,
-) -> tuple[NDArray[np.void], list[PairProblem]]:
+) -> tuple[NDArray[np.void], NDArray[np.void], list[PairProblem]]:
     """Read the pairs `names`; what is read goes into `digest`.
 
     `progress` is called with the number of pairs read since the last call.
 
     Returns
     -------
-    structured array [N] of `twobody.pairs.ROW`
+    structured arrays [N] of `twobody.pairs.ROW` and `twobody.dftbplus.SCALARS`
         In the order of `names`; of a pair that has problems everything is missing.
     list of PairProblem
     """
-    rows = empty_rows(len(names))
+    rows, scalars = empty_rows(len(names)), empty_rows(len(names), SCALARS)
     problems: list[PairProblem] = []
     for start in range(0, len(names), _BATCH):
         folders = [
             _read_files(os.path.join(raw_data, name), digest)  # noqa: PTH118 - far faster
             for name in names[start : start + _BATCH]
         ]
-        here = rows[start : start + _BATCH]
-        usual = read_usual([folder.texts for folder in folders], here)
+        batch = slice(start, start + _BATCH)
+        usual = read_usual([f.texts for f in folders], rows[batch], scalars[batch])
         for i in np.flatnonzero(~usual).tolist():
             pair, errors = _parse(folders[i], allow_unconverged=allow_unconverged)
             problems += [PairProblem(folders[i].name, error) for error in errors]
             if pair is not None:
-                _fill(here[i], pair)
+                _fill(rows[start + i], scalars[start + i], pair)
         progress(len(folders))
     rows["bond_length"] = distances(rows["positions"])
-    return rows, problems
+    return rows, scalars, problems
 
 
 def read_pair(
@@ -130,8 +138,8 @@ def read_pair(
     """Read and check the folder of a pair; return the pair, or everything that is wrong with it.
 
     Wrong is, besides what the readers refuse: not two atoms, elements that are not the folder's,
-    geometry steps or populations that differ between the files, no Mulliken analysis or dipole
-    moment, orbitals beyond f, SCC that did not converge.
+    geometry steps, positions or populations that differ between the files, no Mulliken analysis or
+    dipole moment, orbitals beyond f, SCC that did not converge.
     """
     return _parse(_read_files(os.fspath(folder)), allow_unconverged=allow_unconverged)
 
@@ -231,6 +239,11 @@ def _check_agreement(geometry: Geometry, detailed: DetailedOut, path: Path) -> I
     if step is not None and expected_step is not None and step != expected_step:
         expected = f"the geometry step of {DETAILED_OUT}, {expected_step}"
         yield ParseError(path, geometry.line - 1, expected, f"{step}")
+    for atom, bohrs in (detailed.moved_positions or {}).items():
+        position, there = geometry.positions[atom], bohrs * BOHR
+        if (np.abs(position - there) > POSITION_TOLERANCE).any():
+            expected = f"atom {atom + 1} where {DETAILED_OUT} has it, at {vector(there)} Å"
+            yield ParseError(path, geometry.line + atom, expected, f"{vector(position)} Å")
     if geometry.populations is None or detailed.atom_populations is None:
         return
     for atom in range(2):
@@ -240,8 +253,8 @@ def _check_agreement(geometry: Geometry, detailed: DetailedOut, path: Path) -> I
             yield ParseError(path, geometry.line + atom, expected, f"{here:.8f}")
 
 
-def _fill(row: np.void, pair: Pair) -> None:
-    """Put what the files of a pair say into its row, all but the bond length; None is missing."""
+def _fill(row: np.void, scalars: np.void, pair: Pair) -> None:
+    """Put what the files of a pair say into its rows, all but the bond length; None is missing."""
     geometry, detailed, orbitals = pair.geometry, pair.detailed, pair.detailed.orbitals
     populations = geometry.populations
     values: dict[str, ArrayLike | None] = {
@@ -261,3 +274,5 @@ def _fill(row: np.void, pair: Pair) -> None:
     for name, value in values.items():
         if value is not None:
             row[name] = value
+    for name in SCALARS.names or ():
+        scalars[name] = np.nan if getattr(detailed, name) is None else getattr(detailed, name)

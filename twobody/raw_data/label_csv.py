@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,10 @@ from twobody.text import decode, parse_number, quote, read_bytes
 LABELS_FILE = "dftb_ptbp_combined.csv"
 BONDS_FILE = "bond_distances_all.csv"
 
+_POSITIONS = tuple(
+    Label(name, "Å", "number", "geometry", "position", "geo_end.xyz")
+    for name in ("x1", "y1", "z1", "x2", "y2", "z2")
+)
 _PAIR_COLUMN = "run_dir"
 _BOND_LABEL = "distance_ang"
 _BATCH = 512  # rows whose cells are in memory at a time
@@ -34,8 +39,7 @@ _LARGEST_FILE = 1 << 30  # bytes
 _LONGEST = 200  # characters of a text label: N of them make an array N times as wide as the longest
 _FLAGS = {"": math.nan, "0": 0.0, "0.0": 0.0, "False": 0.0, "1": 1.0, "1.0": 1.0, "True": 1.0}
 
-# Cells that float() reads, or refuses, as parse_number does: no nan, no 1_0, nothing out of range.
-_PLAIN = re.compile(r"(?:[0-9.+-]{0,30}(?:[eE][+-]?[0-9]{1,2})?(?:,|$))*")
+_PLAIN = re.compile(r"[0-9.eE+,-]*")  # what numbers are written with, but for Fortran's D
 
 
 class LabelTable(NamedTuple):
@@ -47,12 +51,15 @@ class LabelTable(NamedTuple):
         The labels of `NUMERIC_LABELS`; NaN where missing.
     texts : str [N, T]
         The labels of `TEXT_LABELS`; empty where missing.
+    positions : float64 [N, 2, 3]
+        Those of ``bond_distances_all.csv`` [Å]; NaN where it has none.
     lines : dict of str to int64 [N]
         Where the row of each pair stands in each of the two files, for messages.
     """
 
     values: NDArray[np.float64]
     texts: NDArray[np.str_]
+    positions: NDArray[np.float64]
     lines: Mapping[str, NDArray[np.int64]]
 
 
@@ -80,6 +87,12 @@ def read_label_files(
     """
     values = np.full((len(names), len(NUMERIC_LABELS)), np.nan)
     texts = np.full((len(names), len(TEXT_LABELS)), "", dtype=object)
+    positions = np.full((len(names), len(_POSITIONS)), np.nan)
+    columns: dict[Label, NDArray[Any]] = {
+        **dict(zip(NUMERIC_LABELS, values.T, strict=True)),
+        **dict(zip(TEXT_LABELS, texts.T, strict=True)),
+        **dict(zip(_POSITIONS, positions.T, strict=True)),
+    }
     lines = {file: np.zeros(len(names), np.int64) for file in (LABELS_FILE, BONDS_FILE)}
     index = {name: i for i, name in enumerate(names)}
     problems: list[PairProblem] = []
@@ -93,22 +106,21 @@ def read_label_files(
                 problems += faults
                 places = np.array([index[row.pair_name] for row in rows], np.int64)
                 cells = zip(*(row.cells for row in rows), strict=True)
-                columns = dict(zip(header, cells, strict=False))  # no cells without rows
+                by_name = dict(zip(header, cells, strict=False))  # no cells without rows
+                wanted = _labels_of(file)
                 if file == BONDS_FILE:
-                    problems += _check_bonds(rows, columns, path)
-                for label in _labels_of(file):
-                    column, faults = _column(rows, columns.get(label.name, ()), label, path)
+                    problems += _check_bonds(rows, by_name, path)
+                    wanted += _POSITIONS
+                for label in (label for label in wanted if label.name in by_name):
+                    columns[label][places], faults = _column(rows, by_name[label.name], label, path)
                     problems += faults
-                    if label.kind == "text":
-                        texts[places, TEXT_LABELS.index(label)] = column
-                    else:
-                        values[places, NUMERIC_LABELS.index(label)] = column
         except ParseError as error:
             problems.append(PairProblem(NO_PAIR, error))
             continue
         for name in (name for name in names if not lines[file][index[name]]):
             problems.append(PairProblem(name, ParseError(path, None, f"a row for {name}", "none")))
-    return LabelTable(values, texts.astype(np.str_), lines), problems
+    table = LabelTable(values, texts.astype(np.str_), positions.reshape(-1, 2, 3), lines)
+    return table, problems
 
 
 def _labels_of(file: str) -> list[Label]:
@@ -229,8 +241,9 @@ def _numbers(cells: Sequence[str], label: Label) -> NDArray[np.float64] | None:
             return None
     except (KeyError, ValueError):
         return None
-    legal = label.legal(values) & ~(np.isnan(values) & (label.name == _BOND_LABEL))
-    return values if legal.all() else None
+    too_small = any(cell.strip("+-0.") for cell in {*compress(cells, values == 0)})
+    missing = label.name == _BOND_LABEL and np.isnan(values).any()
+    return None if too_small or missing or not label.legal(values).all() else values
 
 
 def _cell(text: str, label: Label, path: Path, line: int) -> float | str:
