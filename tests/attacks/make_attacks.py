@@ -360,8 +360,8 @@ def attacks(whole: Path, folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yield names and bytes of hostile archives made from a whole one.
 
     Where a name says ``harmless``, only a reader suffers that believes what a pickle says of sizes.
-    Where it begins with ``unread``, the fault stands where only ``check_npz.py --verify`` looks: in
-    the dicts of an archive of ours.
+    Where it begins with ``unread``, the fault stands where no loader looks, but every mode of
+    ``check_npz.py`` does: in the dicts of an archive of ours.
     """
     with zipfile.ZipFile(whole) as archive:
         members = [(name, archive.read(name)) for name in archive.namelist()]
