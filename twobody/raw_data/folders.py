@@ -239,6 +239,7 @@ def _check_agreement(geometry: Geometry, detailed: DetailedOut, path: Path) -> I
     if step is not None and expected_step is not None and step != expected_step:
         expected = f"the geometry step of {DETAILED_OUT}, {expected_step}"
         yield ParseError(path, geometry.line - 1, expected, f"{step}")
+        return  # what else differs is no wonder
     for atom, bohrs in (detailed.moved_positions or {}).items():
         position, there = geometry.positions[atom], bohrs * BOHR
         if (np.abs(position - there) > POSITION_TOLERANCE).any():

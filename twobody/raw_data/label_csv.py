@@ -172,6 +172,9 @@ def _pair_name(run_dir: str) -> str:
 
 
 def _check_header(path: Path, header: Sequence[str], wanted: Sequence[Label]) -> None:
+    for separator, found in {";": "semicolons", "\t": "tabs"}.items():
+        if len(header) == 1 and separator in header[0]:
+            raise ParseError(path, 1, "columns separated by commas", found)
     names = {label.name for label in wanted}
     for name in (_PAIR_COLUMN, *(label.column for label in wanted)):
         if name.lower() not in header:
