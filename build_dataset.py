@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import click
 import numpy as np
-from twobody.archive.container import Container
 
 from twobody import ParseError, __version__
 from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
+from twobody.archive.container import Container
 from twobody.archive.layout import ARCHIVE, FORMAT_VERSION, PAIR_NUMBERS
 from twobody.archive.pair_files import check_pair_files, pair_files
 from twobody.archive.writer import write

@@ -13,7 +13,7 @@ import click
 import numpy as np
 
 from twobody import ParseError, __version__
-from twobody.archive.layout import Archive
+from twobody.archive.container import Container
 from twobody.archive.reader import read_columns
 from twobody.check.against import check_against
 from twobody.check.compare import compare, format_comparison
@@ -145,7 +145,7 @@ def show_pair(file: Path, pair: str, *, as_json: bool) -> None:
 
 def show_overview(file: Path, *, as_json: bool) -> None:
     """Describe the archive."""
-    with Archive(file) as archive:
+    with Container(file) as archive:
         content = overview(archive, read_columns(file))
     show(content, format_overview(content), as_json=as_json)
 

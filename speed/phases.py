@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from build_dataset import default_jobs
 from speed import plain_builder
-from twobody.encodings import published as images
-from twobody.raw_data.read import read_sources
+from twobody.encodings.published import BLOCK, amplitudes_of, basis_images, render
+from twobody.raw_data.read import read
 
 Seconds = dict[str, dict[str, list[float]]]
 
@@ -29,31 +29,31 @@ Seconds = dict[str, dict[str, list[float]]]
 def measure(raw_data: Path, repetitions: int) -> Seconds:
     """Return the seconds of each phase and builder; A B A B, so that both see the same machine."""
     pairs = plain_builder.read_pairs(raw_data)
-    amplitudes = read_sources(raw_data, allow_unconverged=False).pairs.amplitudes
-    basis = images.basis_images()
+    amplitudes = amplitudes_of(read(raw_data, allow_unconverged=False).pairs.rows)
+    basis = basis_images()
 
     def parse_plainly() -> None:
         plain_builder.read_pairs(raw_data)
         plain_builder.read_labels(raw_data)
 
-    parts = [amplitudes[i : i + images.BLOCK] for i in range(0, len(amplitudes), images.BLOCK)]
+    parts = [amplitudes[i : i + BLOCK] for i in range(0, len(amplitudes), BLOCK)]
 
-    def render(part: NDArray[np.float64]) -> None:
-        images.render(part, basis)
+    def render_part(part: NDArray[np.float64]) -> None:
+        render(part, basis)
 
     def render_in_threads() -> None:
         with ThreadPoolExecutor(default_jobs()) as threads:
-            list(threads.map(render, parts))
+            list(threads.map(render_part, parts))
 
     phases: dict[str, dict[str, Callable[[], object]]] = {
         "parsing": {
             "plain": parse_plainly,
-            "twobody": lambda: read_sources(raw_data, allow_unconverged=False),
+            "twobody": lambda: read(raw_data, allow_unconverged=False),
         },
         "rendering": {
             "plain": lambda: np.stack([plain_builder.render(pair) for pair in pairs]),
             "twobody": render_in_threads,
-            "twobody, 1 thread": lambda: list(map(render, parts)),
+            "twobody, 1 thread": lambda: list(map(render_part, parts)),
         },
     }
     seconds: Seconds = {phase: {name: [] for name in calls} for phase, calls in phases.items()}

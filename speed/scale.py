@@ -11,38 +11,33 @@ no two rows may have one name.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 import build_dataset
 from twobody.archive.layout import ARCHIVE
+from twobody.encodings import DEFAULT
 from twobody.files import InputDigest
-from twobody.raw_data.folders import find_pairs, read_pairs
-from twobody.raw_data.label_csv import read_label_files
-from twobody.raw_data.read import Sources
+from twobody.raw_data.folders import read_pairs
+from twobody.raw_data.read import RawData, read
 
 
 def build(raw_data: Path, folder: Path, factor: int) -> int:
     """Build the dataset `factor` times over in one archive; return how many samples it holds."""
+    once = read(raw_data, allow_unconverged=False)
+    if once.problems:
+        raise once.problems[0].error
+    names = once.pairs.names.tolist() * factor
     digest = InputDigest()
-    names, problems = find_pairs(raw_data)
-    labels, label_problems = read_label_files(raw_data, names, digest)
-    pairs, pair_problems = read_pairs(raw_data, names * factor, digest)
-    if problems := [*problems, *label_problems, *pair_problems]:
-        raise problems[0].error
-    sources = Sources(
-        raw_data=raw_data,
-        found=len(pairs.names),
-        pairs=pairs,
-        labels=labels.take(np.tile(np.arange(len(names)), factor)),
-        problems=[],
-        digest=digest.hexdigest(),
-    )
-    dataset = build_dataset.merge(sources)
+    rows, _ = read_pairs(raw_data, names, digest, allow_unconverged=False)
+    many = once.pairs.take(np.tile(np.arange(len(once.pairs)), factor))
+    raw = RawData(replace(many, rows=rows), [], len(names), digest.hexdigest())
+    pairs = build_dataset.encode(raw, DEFAULT)
     archive = folder / ARCHIVE
-    build_dataset.write(dataset, sources, archive, store=False, jobs=build_dataset.default_jobs())
-    return len(pairs.names)
+    build_dataset.write_all(pairs, raw, archive, store=False, jobs=build_dataset.default_jobs())
+    return len(pairs)
 
 
 if __name__ == "__main__":

@@ -57,12 +57,13 @@ def test_all_labels_csv_has_the_name_of_the_pair_and_the_37_labels(folder):
 @given(
     st.lists(
         st.tuples(
-            st.floats(allow_infinity=False), st.text(st.characters(exclude_categories=["Cs"]))
+            st.floats(allow_infinity=False),
+            st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r")),
         ),
         min_size=1,
     )
 )
-@example([(math.nan, 'a "b", c'), (-0.0, "\r"), (5e-324, "\n\0")])
+@example([(math.nan, 'a "b", c'), (-0.0, "\r\n"), (5e-324, "\n\0")])
 def test_any_numbers_and_texts_come_back_from_a_csv_file(rows):
     numbers, texts = zip(*rows, strict=True)
     names = np.array(["H_H"] * len(rows))

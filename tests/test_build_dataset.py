@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,8 +20,7 @@ from conftest import RAW_DATA, ROOT, SMALL, below
 
 import build_dataset
 from twobody.analysis import ANALYSIS_FILES, PUBLISHED, SKIPPED_CSV
-from twobody.archive import deflate
-from twobody.archive.layout import Archive
+from twobody.archive.container import Container
 from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE
 
 NOT_CONVERGED = "SCC is NOT converged, maximal SCC iterations exceeded"
@@ -63,7 +61,7 @@ def test_the_committed_analysis_is_what_the_build_makes(archive):
 
 
 def test_the_archive_holds_all_pairs_in_the_order_of_their_names(archive):
-    with Archive(archive) as built:
+    with Container(archive) as built:
         names = built.read("pair_names").tolist()
     assert names == sorted(path.name for path in RAW_DATA.iterdir() if path.is_dir())
     assert len(names) == 2850
@@ -71,7 +69,7 @@ def test_the_archive_holds_all_pairs_in_the_order_of_their_names(archive):
 
 
 def labels_of(archive: Path) -> dict[str, np.ndarray]:
-    with Archive(archive) as built:
+    with Container(archive) as built:
         return dict(zip(built.read("label_names"), built.read("label_values").T, strict=True))
 
 
@@ -94,7 +92,7 @@ def test_labels_cover_as_many_pairs_as_their_meaning_allows(archive):
 
 def test_no_population_is_lost_on_the_way_to_the_images(archive):
     """Negative ones neither: s, p, d and f together are the electrons of the pair."""
-    with Archive(archive) as built:
+    with Container(archive) as built:
         amplitudes = built.read("image_amplitudes")
         populations = built.read("geometries")[:, :, 3].astype(np.float64)
     orbitals = amplitudes[:, 2, 0] + amplitudes[:, 3, 0]
@@ -120,7 +118,7 @@ def test_the_share_of_metal_like_pairs_is_the_published_one(archive):
 
 
 def test_provenance_says_what_was_made_of_what_without_paths_or_times(archive):
-    with Archive(archive) as built:
+    with Container(archive) as built:
         provenance = json.loads(str(built.read("provenance")))
     assert set(provenance) == {
         *("format_version", "package_version", "encoding", "pairs", "units", "input_sha256")
@@ -205,8 +203,8 @@ def test_the_summary_counts_and_nothing_goes_to_standard_error_when_piped(small_
     result = build(small_raw_data, tmp_path / "out")
     assert result.stderr == ""
     assert "  pairs     6 found, 6 kept, 0 skipped\n" in result.stdout
-    assert "  labels    37 a pair, 12 missing\n" in result.stdout  # He_He 8, H_He 2, N_Na 2
-    assert "  images    6 x 10 x 32 x 32 float32\n" in result.stdout
+    assert "  labels    37 per pair, 12 values missing\n" in result.stdout  # He_He 8, H_He 2, N_Na 2
+    assert "  images    6 x 10 x 32 x 32 float32, encoding published\n" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("done in ")
 
 
@@ -415,7 +413,7 @@ def test_with_skip_invalid_the_pair_is_left_out_and_listed(small_raw_data, outpu
     assert result.exit_code == 0, result.output
     bad = "H_Li.bak" if fault == "a stray folder" else "H_Li"
     kept = [name for name in SMALL if name != bad]
-    with Archive(output / "dataset_combined.npz") as built:
+    with Container(output / "dataset_combined.npz") as built:
         assert built.read("pair_names").tolist() == kept
         counts = json.loads(str(built.read("provenance")))["pairs"]
     assert counts == {"found": len(kept) + 1, "kept": len(kept), "skipped": 1}
@@ -524,7 +522,7 @@ def no_space(*_: object, **__: object) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "function", ["write_archive", "write_analysis", "sha256", "Archive", "publish"]
+    "function", ["write", "write_analysis", "sha256", "Container", "publish"]
 )
 def test_a_write_that_fails_leaves_the_earlier_output(
     small_raw_data, output, monkeypatch, function
@@ -542,8 +540,8 @@ def test_a_write_that_fails_leaves_the_earlier_output(
 
 def test_an_archive_that_its_reader_refuses_is_not_published(small_raw_data, output, monkeypatch):
     before = tree(output)
-    monkeypatch.setattr("twobody.archive.layout._ALWAYS_ALLOWED", 0)
-    monkeypatch.setattr("twobody.archive.layout._MAX_EXPANSION", 1)
+    monkeypatch.setattr("twobody.archive.container._ALWAYS_ALLOWED", 0)
+    monkeypatch.setattr("twobody.archive.container._MAX_EXPANSION", 1)
     result = build(small_raw_data, output)
     assert result.exit_code == 1
     assert "bytes when unpacked, found " in result.stderr
@@ -557,35 +555,30 @@ def test_there_are_as_many_threads_as_cores_but_no_more_than_help(cores, jobs, m
 
 
 @pytest.mark.parametrize("n", range(4))
-def test_a_move_that_fails_leaves_the_earlier_output(small_raw_data, output, monkeypatch, n):
+def test_a_move_that_fails_leaves_whole_files_and_the_archive_for_the_last(
+    small_raw_data, output, monkeypatch, n
+):
+    """The four moves follow each other; that of the archive, which all others go with, is last."""
     before = tree(output)
     replace_path = Path.replace
-    moves = iter(range(100))
+    moved: list[str] = []
 
     def fail(path: Path, target: Path) -> Path:
-        if next(moves) == n:
+        if len(moved) == n:
             raise PermissionError(13, "Permission denied")
+        moved.append(target.name)
         return replace_path(path, target)
 
     monkeypatch.setattr(Path, "replace", fail)
     result = build(small_raw_data, output)
     assert result.exit_code == 1
     assert result.stderr == "Error: [Errno 13] Permission denied\n"
-    assert tree(output) == before
-
-
-def test_an_archive_whose_data_do_not_inflate_again_is_not_published(
-    small_raw_data, output, monkeypatch
-):
-    before = tree(output)
-    library = SimpleNamespace(**vars(deflate.library))
-    decompress = library.decompress
-    library.decompress = lambda packed, *options: decompress(packed, *options)[:-1]
-    monkeypatch.setattr("twobody.archive.deflate.library", library)
-    result = build(small_raw_data, output)
-    assert result.exit_code == 1
-    assert "expected data that inflate to what they were made of" in result.stderr
-    assert tree(output) == before
+    after = tree(output)
+    assert after.keys() == before.keys()
+    assert {name for name in after if after[name] != before[name]} == {
+        f"analysis/{name}" for name in moved
+    }
+    assert "dataset_combined.npz" not in moved
 
 
 def test_what_a_killed_build_left_behind_is_removed(small_raw_data, output):
@@ -615,38 +608,6 @@ def test_what_a_killed_build_left_behind_is_removed(small_raw_data, output):
             ["text"],
             "text: expected a folder, or nothing, found a file",
             id="a file in the place of the output's folder",
-        ),
-        pytest.param(
-            lambda output: output,
-            ["pairs.npz", "--per-pair-files", "."],
-            "pairs.npz: expected a place apart from other output, found one in .",
-            id="pair files beside the archive",
-        ),
-        pytest.param(
-            lambda output: output,
-            ["pairs.npz", "--per-pair-files", "analysis"],
-            "analysis: expected a place apart from other output, found one in analysis",
-            id="pair files in analysis",
-        ),
-        pytest.param(
-            lambda output: output,
-            [".", "--per-pair-files", "dataset_combined.npz"],
-            "dataset_combined.npz: expected a place apart from other output, "
-            "found one in dataset_combined.npz",
-            id="pair files in the archive's place",
-        ),
-        pytest.param(
-            lambda output: output,
-            ["x/TwoBody", "--release", "x"],
-            "x/TwoBody/dataset_combined.npz: expected a place apart from other output, "
-            "found one in x/TwoBody",
-            id="the archive in the release",
-        ),
-        pytest.param(
-            lambda output: output,
-            [".", "--release", "x", "--per-pair-files", "x"],
-            "x/TwoBody: expected a place apart from other output, found one in x",
-            id="the release among pair files",
         ),
         pytest.param(
             lambda output: (output / "x").symlink_to("nowhere"),

@@ -178,6 +178,15 @@ USES = {
     "sum of two": lambda items: items + items,
     "copy.copy": copy.copy,
     "deepcopy": copy.deepcopy,
+    "append": lambda items: items.append(4) or list(items),
+    "extend": lambda items: items.extend([4]) or list(items),
+    "insert": lambda items: items.insert(1, 4) or list(items),
+    "replace": lambda items: items.__setitem__(0, 4) or list(items),
+    "delete": lambda items: items.__delitem__(0) or list(items),
+    "remove": lambda items: items.remove(1) or list(items),
+    "pop": lambda items: (items.pop(), list(items)),
+    "reverse": lambda items: items.reverse() or list(items),
+    "clear": lambda items: items.clear() or list(items),
     "pickle": lambda items: pickle.loads(pickle.dumps(items)),  # noqa: S301 - written here
 }
 

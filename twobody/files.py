@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -20,7 +20,6 @@ except ImportError:  # Windows: there an open file cannot be removed, which serv
     fcntl = None  # type: ignore[assignment]
 
 _BEFORE = ".twobody-before"  # what a folder is called while another takes its place
-_HASHED = 1 << 22  # bytes at a time: so many that it runs well beside another thread
 
 # What network file systems answer that lock nothing, or no folders.
 _NO_LOCKS = {errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -53,7 +52,8 @@ def staging(folder: Path) -> Iterator[Path]:
         with _locked(folder):
             _recover(folder)
             for old in folder.glob(".twobody-*.part"):
-                _remove_if_abandoned(old)
+                with suppress(OSError), _locked(old, wait=False):  # a live build holds its own
+                    shutil.rmtree(old)
             new = Path(tempfile.mkdtemp(prefix=".twobody-", suffix=".part", dir=folder))
             stack.callback(shutil.rmtree, new, ignore_errors=True)
             stack.enter_context(_locked(new))
@@ -66,9 +66,6 @@ def publish(moves: list[tuple[Path, Path]], folder: Path) -> None:
     Each move replaces the target as a whole. Data are on the disk before the first move, and no
     other build publishes into `folder` meanwhile.
     """
-    mode = 0o666 & ~_umask()  # that of any new file
-    for staged, _ in moves:
-        staged.chmod(mode)
     with ThreadPoolExecutor() as threads:  # the disk takes many files at a time
         list(threads.map(flush, [staged for staged, _ in moves]))
     with _locked(folder):
@@ -128,54 +125,37 @@ def _recover(folder: Path) -> None:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_HASHED):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def lock(handle: int) -> None:
-    """Wait until no other process holds the lock of an open file or folder; hold it until closed.
+def lock(handle: int, *, wait: bool = True) -> None:
+    """Take the lock of an open file or folder, and hold it until it is closed.
 
     Where the system or the file system has no locks, nothing keeps processes apart.
+
+    Raises
+    ------
+    BlockingIOError
+        Another process holds the lock, and `wait` is false.
     """
     if fcntl is None:
         return
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
     if fcntl is None:  # Windows, where folders cannot be opened
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        lock(handle)
+        lock(handle, wait=wait)
         yield
     finally:
         os.close(handle)
-
-
-def _remove_if_abandoned(folder: Path) -> None:
-    try:
-        if fcntl is not None:
-            handle = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            finally:
-                os.close(handle)
-        shutil.rmtree(folder)
-    except OSError:
-        return  # a live build works there
-
-
-def _umask() -> int:
-    mask = os.umask(0)  # it can only be read by setting it
-    os.umask(mask)
-    return mask

@@ -9,7 +9,7 @@ import difflib
 import math
 import multiprocessing
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -31,7 +31,7 @@ MOST_KEPT = 1 << 30
 """Bytes of images that are kept once they have been made; a larger set is drawn every time."""
 
 
-class LazySequence(Sequence[T]):
+class LazySequence(MutableSequence[T]):
     """The samples of a batch, made when somebody looks at them.
 
     A data loader asks a dataset for the samples of a batch, and then makes one batch of them. A
@@ -55,14 +55,27 @@ class LazySequence(Sequence[T]):
         """Whether the samples have been made, and may have been changed."""
         return self._samples is not None
 
+    def _all(self) -> list[T]:
+        if self._samples is None:
+            self._samples = self._make()
+        return self._samples
+
     def __len__(self) -> int:
-        return self._n
+        return self._n if self._samples is None else len(self._samples)
 
     def __getitem__(self, index: Any) -> Any:
         """Return a sample, or a list of some."""
-        if self._samples is None:
-            self._samples = self._make()
-        return self._samples[index]
+        return self._all()[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._all()[index] = value
+
+    def __delitem__(self, index: Any) -> None:
+        del self._all()[index]
+
+    def insert(self, index: int, value: T) -> None:
+        """Put a sample before `index`."""
+        self._all().insert(index, value)
 
     def __add__(self, other: Iterable[T]) -> list[T]:
         return [*self, *other]

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import SMALL
-from twobody.archive.container import Container
 
 from twobody.archive import writer
+from twobody.archive.container import Container
 from twobody.archive.layout import members
 from twobody.archive.writer import write
 from twobody.encodings.published import PUBLISHED

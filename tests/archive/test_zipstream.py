@@ -6,15 +6,24 @@ import io
 import shutil
 import subprocess
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Self
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twobody import ParseError
+from twobody.archive import zipstream
+from twobody.archive.container import Container, npy_header
+from twobody.archive.writer import write
 from twobody.archive.zipstream import ALIGNMENT, Part, ZipStream
+
+isal_zlib = pytest.importorskip("isal.isal_zlib", reason="ISA-L is not installed (extra 'fast')")
 
 Members = Mapping[str, Sequence[bytes]]
 
@@ -79,6 +88,69 @@ def test_any_members_come_back_whatever_the_number_of_threads(members, store, jo
         assert {name: file.read(name) for name in file.namelist()} == {
             name: b"".join(chunks) for name, chunks in members.items()
         }
+
+
+@given(st.lists(st.binary(max_size=2000)), st.sampled_from([zlib, isal_zlib]))
+@settings(deadline=None)
+def test_whichever_library_packs_the_standard_library_unpacks(chunks, library):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zipstream, "library", library)
+        data = written({"a.npy": chunks})
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        assert file.read("a.npy") == b"".join(chunks)
+
+
+def test_the_content_digest_depends_neither_on_the_library_nor_on_the_number_of_threads(
+    small, monkeypatch
+):
+    digests, archives = set(), []
+    for library in (zlib, isal_zlib):
+        monkeypatch.setattr(zipstream, "library", library)
+        for jobs in (1, 3):
+            file = io.BytesIO()
+            digests.add(write(file, small, jobs=jobs))
+            archives.append(file.getvalue())
+    assert len(digests) == 1
+    assert archives[0] == archives[1] != archives[2] == archives[3]
+
+
+class Wrong:
+    """A compressor that changes what it gets."""
+
+    def __init__(self, *options: int) -> None:
+        self._packer = zlib.compressobj(*options)
+
+    def compress(self, chunk: bytes) -> bytes:
+        return self._packer.compress(bytes(chunk).replace(b"wrong", b"right"))
+
+    def flush(self, mode: int) -> bytes:
+        return self._packer.flush(mode)
+
+
+class Less(Wrong):
+    """One that leaves out the last byte."""
+
+    def compress(self, chunk: bytes) -> bytes:
+        return self._packer.compress(chunk[:-1])
+
+
+class Ends(Wrong):
+    """One that ends the stream, so that what follows is lost."""
+
+    def flush(self, _: int) -> bytes:
+        return self._packer.flush(zlib.Z_FINISH)
+
+
+@pytest.mark.parametrize("compressor", [Wrong, Less, Ends])
+def test_what_a_compressor_does_wrong_is_found_when_it_is_read(compressor, tmp_path, monkeypatch):
+    library = SimpleNamespace(**{**vars(zlib), "compressobj": compressor})
+    monkeypatch.setattr(zipstream, "library", library)
+    path = tmp_path / "wrong.npz"
+    with path.open("wb") as file, ZipStream(file, jobs=1, store=False) as stream:
+        head = npy_header(np.dtype("S5"), (2,))
+        stream.add("a.npy", head, [lambda: b"wrong", lambda: b"wrong"])
+    with pytest.raises(ParseError, match="member 'a'"), Container(path) as archive:
+        archive.read("a")
 
 
 def test_stored_data_begin_at_a_multiple_of_64_bytes():

@@ -16,7 +16,7 @@ import build_dataset
 import generate_raw_data
 from twobody.campaign.campaign import all_pairs, plan, run_campaign
 from twobody.campaign.hsd_input import Settings
-from twobody.campaign.run_log import Attempt
+from twobody.campaign.run import Attempt
 from twobody.elements import COVALENT_RADII
 from twobody.raw_data.derive import collect_pair
 
@@ -199,8 +199,8 @@ class TestResume:
     @pytest.mark.parametrize(
         ("make", "found"),
         [
-            (lambda place: place.write_text("mine"), "something that is no folder"),
-            (lambda place: place.symlink_to("nowhere"), "something that is no folder"),
+            (lambda place: place.write_text("mine"), "something that is not a folder"),
+            (lambda place: place.symlink_to("nowhere"), "something that is not a folder"),
             (lambda place: own(place, "notes.txt"), "'notes.txt'"),
             (lambda place: own(place, "dftb_in.hsd"), "another dftb_in.hsd"),
             (lambda place: (place / "band.out").mkdir(parents=True), "'band.out'"),
@@ -299,6 +299,57 @@ class TestFailures:
         assert stand_in.run().exit_code == 0
         assert stand_in.pairs() == PAIRS
 
+    def test_an_output_that_is_a_folder_fails_its_pair_and_no_other(self, stand_in):
+        stand_in.set_plan({"H_O": ["folder geo_end.xyz"]})
+        result = stand_in.run()
+        assert result.exit_code == 1
+        assert stand_in.pairs() == ["H_H", "O_O"]
+        assert "H_O failed: start 1 output incomplete (geo_end.xyz: not a regular" in result.output
+
+
+class TestLog:
+    def test_a_row_has_a_column_per_field_and_what_is_missing_is_empty(self, stand_in):
+        stand_in.set_plan({"H_O": ["crash", "converge"]})
+        stand_in.run("--pairs", "H_O")
+        first, second = stand_in.log()
+        seconds = [float(row.pop("seconds")) for row in (first, second)]
+        assert all(0 <= number < 60 for number in seconds)
+        assert first == {
+            "pair": "H_O",
+            "start_factor": "1.0",
+            "rung": "0",
+            "settings": "as given: Anderson 0.05 in 1000 cycles, ConjugateGradient in 200 steps, "
+            "300 K, start at 0.970 Å",
+            "outcome": "crashed",
+            "reason": "signal 11: | DFTB+ stand-in",
+            "energy_ev": "",
+            "bond_length_ang": "",
+            "physical": "",
+            "chosen": "0",
+        }
+        assert second["outcome"] == "converged"
+        # Total Mermin free energy and z coordinates of raw_data/H_O
+        assert float(second["energy_ev"]) == pytest.approx(-3.5142758499 * 27.211386245988)
+        assert float(second["bond_length_ang"]) == pytest.approx(1.09477016, abs=1e-8)
+        assert (second["physical"], second["chosen"]) == ("1", "1")
+
+    @pytest.mark.parametrize("where", ["header", "row"])
+    def test_a_row_that_a_kill_cut_off_is_removed_by_the_next_run(self, stand_in, where):
+        stand_in.run("--pairs", "H_H")
+        log = stand_in.output / "run_log.csv"
+        whole = log.read_bytes()
+        in_the_middle_of_a_letter = whole.index("Å".encode()) + 1
+        log.write_bytes(whole[: 5 if where == "header" else in_the_middle_of_a_letter])
+        stand_in.run("--pairs", "O_O")
+        header = whole.splitlines(keepends=True)[0]
+        assert log.read_bytes().startswith(header + b"O_O,")
+        assert [row["pair"] for row in stand_in.log()] == ["O_O"]
+
+    def test_rows_are_added_to_those_that_are_there(self, stand_in):
+        for pair in ("H_H", "O_O"):
+            stand_in.run("--pairs", pair)
+        assert [row["pair"] for row in stand_in.log()] == ["H_H", "O_O"]
+
 
 class TestLosses:
     """What a cluster may do to its pairs; see also ``test_dask_cluster.py``."""
@@ -316,13 +367,13 @@ class TestLosses:
             return [Attempt("H_H", 1.0, 0, "", "converged", "", 0.0, 1.0, True, True, 0.1)]
 
         with ThreadPoolExecutor(1) as executor:
-            account = run_campaign(jobs, executor, compute)
+            account = run_campaign(stand_in.output, jobs, executor, compute)
         assert account.done == ["H_H"]
         assert account.failed == {"H_O": "start 0.9 lost (RuntimeError: lost)"}
-        (row,) = stand_in.log()
-        assert (row["pair"], row["outcome"]) == ("H_O", "lost")
+        outcomes = {row["pair"]: row["outcome"] for row in stand_in.log()}
+        assert outcomes == {"H_H": "converged", "H_O": "lost"}
 
-    def test_a_lost_scheduler_ends_the_run(self, jobs):
+    def test_a_lost_cluster_ends_the_run(self, stand_in, jobs):
         class Lost(Executor):
             def submit(self, *_):
                 future = Future()
@@ -330,8 +381,8 @@ class TestLosses:
                 future.set_running_or_notify_cancel()
                 return future
 
-        with pytest.raises(ConnectionError, match="the scheduler of the cluster was lost"):
-            run_campaign(jobs, Lost(), lambda _: [])
+        with pytest.raises(ConnectionError, match="the cluster was lost"):
+            run_campaign(stand_in.output, jobs, Lost(), lambda _: [])
 
 
 class TestWells:
@@ -400,7 +451,7 @@ def command(stand_in, *more):
 
 
 class TestStopping:
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_ctrl_c_ends_the_runs_and_loses_the_pairs_in_hand_only(
         self, stand_in, tmp_path, number
     ):
@@ -439,6 +490,35 @@ class TestStopping:
         assert all(stand_in.same_as_recorded(pair) for pair in PAIRS)
         collected = [collect_pair(stand_in.output / pair)[1] for pair in PAIRS]
         assert collected == [[], [], []]
+
+    def test_a_hang_up_that_is_ignored_stays_ignored(self, stand_in):
+        stand_in.set_plan({"O_O": ["slow 1"]})
+        process = subprocess.Popen(
+            command(stand_in),
+            preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_IGN),  # noqa: PLW1509
+        )
+        wait_for(lambda: "O_O" in stand_in.calls())
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(timeout=20) == 0
+        assert stand_in.pairs() == PAIRS
+
+
+class TestTwoCampaigns:
+    @pytest.mark.parametrize("options", [("--temperature", "400"), (), ("--dry-run",)])
+    def test_a_folder_in_which_a_campaign_is_at_work_is_refused(self, stand_in, options):
+        stand_in.set_plan({"H_H": ["slow 2"]})
+        first = subprocess.Popen(command(stand_in))
+        wait_for(stand_in.calls)
+        second = stand_in.run(*options)
+        assert second.exit_code == 1
+        assert second.output == (
+            f"Error: {stand_in.output}: another campaign is at work in this folder\n"
+        )
+        assert first.wait(timeout=20) == 0
+        assert stand_in.calls() == PAIRS
+        stand_in.set_plan({})
+        assert stand_in.run("--temperature", "400").exit_code == 0
+        assert stand_in.calls() == PAIRS
 
 
 class TestRefusals:
@@ -484,6 +564,15 @@ class TestRefusals:
         assert "O-H.skf: expected a readable file, found No such file" in result.output
         assert stand_in.calls() == []
 
+    def test_a_damaged_heteronuclear_file_is_named_and_nothing_is_run(self, stand_in):
+        path = stand_in.skf / "H-O.skf"
+        path.write_text(path.read_text().replace("0.4", "*****"))
+        result = stand_in.run()
+        assert result.exit_code == 1
+        assert result.output.startswith(f"Error: {path}:6: expected a repeat count")
+        assert len(result.output.splitlines()) == 1
+        assert stand_in.calls() == []
+
     def test_an_element_beyond_the_covalent_radii_is_refused(self, tmp_path):
         skf = write_skf(tmp_path / "skf", {"Bk": "s"})
         result = CliRunner().invoke(generate_raw_data.main, ["run", "--skf", str(skf), "--dry-run"])
@@ -492,18 +581,18 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--elements", "H,Hx"], "'Hx' is no element"),
-            (["--pairs", "H_O,HO"], "'HO' is no element"),
-            (["--pairs", "H_O_C"], "'H_O_C' is no pair"),
+            (["--elements", "H,Hx"], "'Hx' is not an element"),
+            (["--pairs", "H_O,HO"], "'HO' is not an element"),
+            (["--pairs", "H_O_C"], "'H_O_C' is not a pair"),
             (["--pairs", "H_O", "--elements", "H"], "--elements or --pairs, not both"),
-            (["--starts", "0.9,one"], "is no list of numbers"),
+            (["--starts", "0.9,one"], "is not a list of numbers"),
             (["--starts", "0.9,nan"], "factors are between 0.1 and 10"),
-            (["--dftb-command", "'dftb+"], "is no command line: No closing quotation"),
+            (["--dftb-command", "'dftb+"], "is not a command line: No closing quotation"),
             (["--dftb-command", " "], "an empty command line"),
             (["--temperature", "-1"], "-1.0 is not in the range"),
             (["--unpaired-electrons", "-1"], "-1.0 is not in the range"),
             *(
-                ([option, value], f"'{value}' is no finite number")
+                ([option, value], f"'{value}' is not a finite number")
                 for option in (
                     "--temperature",
                     "--scc-tolerance",

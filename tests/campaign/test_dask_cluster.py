@@ -1,11 +1,13 @@
 import os
+import socketserver
+import threading
 
 import dask
 import pytest
 from dftb_runs import StandIn, wait_for
 from distributed import LocalCluster
 
-from twobody.campaign import campaign
+from twobody.campaign import pools
 
 if os.name != "posix":
     pytest.skip("DFTB+ runs on Linux and macOS only", allow_module_level=True)
@@ -81,15 +83,54 @@ def test_a_program_that_the_workers_do_not_have_is_missed_there(cluster, stand_i
 
 
 def test_a_scheduler_that_does_not_answer_is_named(stand_in, monkeypatch):
-    monkeypatch.setattr(campaign, "_CLUSTER_TIMEOUT", 0.5)
+    monkeypatch.setattr(pools, "_PATIENCE", 0.5)
     result = stand_in.run("--scheduler", "tcp://127.0.0.1:9")
     assert result.exit_code == 1
     assert "tcp://127.0.0.1:9" in result.output
     assert len(result.output.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "greeting", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", bytes(80)]
+)
+def test_another_service_at_the_address_of_the_scheduler_is_one_line(
+    stand_in, monkeypatch, greeting
+):
+    monkeypatch.setattr(pools, "_PATIENCE", 1)
+
+    class Greet(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.sendall(greeting)
+            while self.request.recv(4096):
+                pass
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Greet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = "tcp://{}:{}".format(*server.server_address)
+        result = stand_in.run("--scheduler", address)
+        server.shutdown()
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: --scheduler {address}: expected a Dask scheduler")
+    assert len(result.output.splitlines()) == 1
+
+
+def test_when_all_workers_are_lost_the_run_ends_with_one_line(stand_in, monkeypatch):
+    monkeypatch.setattr(pools, "_PATIENCE", 2)
+    stand_in.set_plan({"H_O": ["slow 30"]})
+    with LocalCluster(n_workers=1, processes=True, dashboard_address=":0") as cluster:
+
+        def lose_all():
+            wait_for(lambda: "H_O" in stand_in.calls())
+            cluster.scale(0)
+
+        threading.Thread(target=lose_all, daemon=True).start()
+        result = stand_in.run("--scheduler", cluster.scheduler_address, "--pairs", "H_O,O_O")
+    assert result.exit_code == 1
+    assert result.output == "Error: the cluster was lost: its scheduler, or all of its workers\n"
+
+
 def test_a_cluster_without_workers_is_no_place_to_run(stand_in, monkeypatch):
-    monkeypatch.setattr(campaign, "_CLUSTER_TIMEOUT", 0.5)
+    monkeypatch.setattr(pools, "_PATIENCE", 0.5)
     with LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as empty:
         result = stand_in.run("--scheduler", empty.scheduler_address)
     assert result.exit_code == 1

@@ -15,7 +15,7 @@ from twobody.campaign.hsd_input import (
     start_distance,
 )
 
-REFERENCES = Path(__file__).parent / "data" / "dftb_in"  # of the shipped data
+REFERENCES = Path(__file__).parents[1] / "data" / "dftb_in"  # of the shipped data
 
 
 def parsed(settings, elements=("H", "O"), shells=("s", "p")):

@@ -14,7 +14,7 @@ def skf(tmp_path):
     def read(text):
         path = tmp_path / "A-A.skf"
         path.write_text(text)
-        return highest_shell(path)
+        return highest_shell(text.split("\n"), path)
 
     return read
 
@@ -93,6 +93,40 @@ def test_a_heteronuclear_file_has_no_basis_to_tell(skf):
         skf(text)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("0.02, 5", "0.02", ":1: expected grid distance and number of grid points"),
+        ("0.02, 5", "0.0, 5", ":1: expected a grid distance above 0, found 0.0"),
+        ("0.02, 5", "nan, 5", ":1: expected the grid distance, a number, found 'nan'"),
+        ("0.02, 5", "0.02, 6", ":7: expected an integral, a number, found 'Spline'"),
+        ("0.02, 5", "0.02, 99999999999", ":7: expected an integral, a number"),
+        ("0.4", "NaN", ":6: expected an integral, a number, found 'NaN'"),
+        ("0.4", "1_0", ":6: expected an integral, a number, found '1_0'"),
+        ("0.4", "0.4 0.4", ":6: expected 20 numbers, found 21"),
+        ("10*-0.1 9*0.0 0.4", "1e999" + 19 * " 0.0", ":6: expected an integral, a number in the"),
+        ("10*-0.1 9*0.0 0.4", "1-2" + 19 * " 0.0", ":6: expected an integral, a number, found"),
+    ],
+)
+def test_a_damaged_heteronuclear_file_is_refused(tmp_path, old, new, message):
+    folder = write_skf(tmp_path / "skf", {"H": "s", "O": "p"})
+    path = folder / "H-O.skf"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    files = SlaterKosterFiles(folder)
+    files.digest(("O", "O"))
+    with pytest.raises(ParseError) as caught:
+        files.digest(("H", "O"))
+    assert f"H-O.skf{message}" in str(caught.value)
+
+
+@pytest.mark.parametrize("row", [20 * " 0.25", " 2.5D-1" + 19 * " 0.25", "20*0.25", 20 * "0.25,"])
+def test_rows_are_read_however_they_are_written(skf, row):
+    lines = homonuclear("d").splitlines()
+    lines[3] = row
+    assert skf("\n".join(lines)) == "d"
+
+
 def test_the_elements_of_a_folder_are_those_with_a_homonuclear_file(tmp_path):
     folder = write_skf(tmp_path / "skf", {"O": "p", "H": "s"})
     (folder / "O-O.skf").unlink()
@@ -113,7 +147,8 @@ def test_the_digest_changes_with_each_file_that_a_run_reads_and_with_no_other(tm
     for name in ("H-H.skf", "H-O.skf", "O-H.skf", "O-O.skf"):
         copy = tmp_path / name
         shutil.copytree(folder, copy)
-        (copy / name).write_text("another")
+        with (copy / name).open("a") as file:
+            file.write("another line below what is read\n")
         assert SlaterKosterFiles(copy).digest(("H", "O")) != before
 
 

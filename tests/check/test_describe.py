@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from archives import column
 
-from twobody.archive.layout import MEMBERS, Archive
+from twobody.archive.container import Container
+from twobody.archive.layout import MEMBERS
 from twobody.archive.reader import read_columns
 from twobody.check.describe import format_overview, missing_pairs, overview
 
@@ -19,7 +20,7 @@ def built(small_raw_data, tmp_path):
 
 
 def describe(path):
-    with Archive(path) as opened:
+    with Container(path) as opened:
         return overview(opened, read_columns(path))
 
 
@@ -44,7 +45,7 @@ def test_file_and_members_are_described(archive):
 
 def test_the_content_digest_is_that_of_names_dtypes_shapes_and_data(archive):
     digest = hashlib.sha256()
-    with Archive(archive) as opened:
+    with Container(archive) as opened:
         for name, member in opened.members.items():
             with opened._zip.open(member.entry) as file:
                 data = file.read()[member.header_size :]

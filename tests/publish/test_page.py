@@ -9,9 +9,9 @@ import archives
 import numpy as np
 import pytest
 
-from twobody import ParseError
-from twobody.archive.reader import read_columns
-from twobody.publish.page import page_content, script_json, write_report
+from twobody.archive import read
+from twobody.archive.container import Container
+from twobody.publish.page import page_content, script_json, write_page
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = (
@@ -31,20 +31,21 @@ in_browser = pytest.mark.skipif(
 
 
 def array(content, name, dtype, shape):
-    data = base64.b64decode(content["arrays"][name])
+    data = base64.b64decode(content[name])
     return np.frombuffer(data, dtype).reshape(shape)
 
 
 @pytest.fixture(scope="module")
 def page(archive, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(path, archive)
+    with Container(archive) as opened:
+        write_page(path, opened)
     return path
 
 
 def test_the_page_holds_every_number_exactly(archive):
     members = archives.members(archive)
-    content = page_content(read_columns(archive), "digest")
+    content = page_content(read(archive), "digest")
     values = array(content, "label_values", "<f8", (2850, 36))
     np.testing.assert_array_equal(values, members["label_values"])
     amplitudes = array(content, "amplitudes", "<f8", (2850, 10, 2))
@@ -62,7 +63,7 @@ def small(small_raw_data, tmp_path):
 
 def test_the_images_of_the_original_project_are_fitted_to_the_last_bits(small, tmp_path):
     path = archives.write_original(tmp_path / "original.npz", small)
-    content = page_content(read_columns(path), "digest")
+    content = page_content(read(path), "digest")
     fitted = {
         "image_amplitudes": array(content, "amplitudes", "<f8", (6, 10, 2)),
         "image_basis": array(content, "basis", "<f4", (10, 2, 32, 32)),
@@ -71,11 +72,15 @@ def test_the_images_of_the_original_project_are_fitted_to_the_last_bits(small, t
     assert (error <= 1e-6 * np.abs(small["images"]).max((0, 2, 3))).all()
 
 
-def test_images_of_another_encoding_are_refused(small, tmp_path):
+def test_of_images_that_are_not_products_the_page_has_the_rest(small, tmp_path):
     small["images"][0, 0, 3, 3] += 5
     path = archives.write_original(tmp_path / "other.npz", small)
-    with pytest.raises(ParseError, match="expected images of the encoding 'published'"):
-        page_content(read_columns(path), "digest")
+    content = page_content(read(path), "digest")
+    assert content["channels"] == []
+    assert "amplitudes" not in content
+    np.testing.assert_array_equal(
+        array(content, "geometries", "<f4", (6, 2, 4))[0], small["geometries"][0]
+    )
 
 
 def test_text_from_the_file_cannot_end_the_script_element():
@@ -173,7 +178,7 @@ def point_at(browser, row, column):
 @in_browser
 def test_a_label_is_chosen_and_a_pair_clicked_and_its_value_read(archive, opened):
     members = archives.members(archive)
-    content = page_content(read_columns(archive), "digest")
+    content = page_content(read(archive), "digest")
     choose(opened, "label", "distance_ang [Å]")
     assert text_of(opened, "meaning") == "bond length"
     row, column = (content["elements"].index(symbol) for symbol in ("Al", "N"))
@@ -272,7 +277,8 @@ def test_hostile_provenance_is_shown_and_not_run(small, tmp_path, browser):
     provenance["note"] = "</script><script>document.title = 'run'</script><img src=x onerror=run>"
     small["provenance"] = np.array(json.dumps(provenance))
     path = archives.write(tmp_path / "hostile.npz", small)
-    write_report(tmp_path / "report.html", path)
+    with Container(path) as hostile:
+        write_page(tmp_path / "report.html", hostile)
     load(browser, tmp_path / "report.html")
     assert browser.title == "hostile.npz"
     assert provenance["note"] in text_of(browser, "provenance")

@@ -14,7 +14,7 @@ from conftest import ROOT, SMALL
 
 import build_dataset
 from twobody import ParseError, __version__
-from twobody.archive.layout import Archive
+from twobody.archive.container import Container
 from twobody.files import sha256
 from twobody.labels import LABELS
 from twobody.publish.release import card, check_release, release_date, write_release
@@ -116,7 +116,7 @@ def card_snippets(release):
 
 def test_archive_and_analysis_are_those_of_the_build(built):
     release = built / "release" / "TwoBody"
-    with Archive(release / "dataset_combined.npz") as archive:
+    with Container(release / "dataset_combined.npz") as archive:
         assert archive.read("pair_names").tolist() == list(SMALL)
     for name in ("dataset_combined.npz", "analysis/all_labels.csv", "analysis/geometry_data.csv"):
         assert (release / name).read_bytes() == (built / name).read_bytes()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from twobody.archive.layout import MEANINGS, MEMBERS
+from twobody.archive.layout import members
+from twobody.encodings.published import PUBLISHED
 from twobody.labels import LABELS
 from twobody.publish.schema_tables import channel_table, label_table, member_table
 
@@ -25,9 +26,8 @@ def test_the_tables_of_a_page_are_those_of_the_schema(page):
 def test_an_outdated_table_is_replaced_and_nothing_else():
     page = "before\n<!-- table: channels -->\n| old |\n<!-- end -->\nafter | table |\n"
     new = make_tables.with_tables(page)
-    assert new == (
-        f"before\n<!-- table: channels -->\n\n{channel_table()}\n<!-- end -->\nafter | table |\n"
-    )
+    table = f"<!-- table: channels -->\n\n{channel_table(PUBLISHED)}\n<!-- end -->\n"
+    assert new == f"before\n{table}after | table |\n"
 
 
 def test_a_table_that_the_schema_does_not_have_is_refused():
@@ -37,12 +37,15 @@ def test_a_table_that_the_schema_does_not_have_is_refused():
 
 def test_a_row_names_dtype_and_shape():
     row = "| `label_values` | float64 [N, L] | their values; NaN where missing |\n"
-    assert row in member_table()
-    assert "| `provenance` | str | JSON" in member_table()
+    assert row in member_table(PUBLISHED)
+    assert "| `provenance` | str | JSON" in member_table(PUBLISHED)
 
 
-def test_every_array_has_a_meaning():
-    assert MEANINGS.keys() == MEMBERS.keys()
+def test_an_encoding_lists_what_it_adds(toy):
+    assert "| `image_basis` | float32 [10, 2, size, size] |" in member_table(PUBLISHED)
+    assert "image_basis" not in member_table(toy)
+    assert "| `images` | float32 [N, 3, size, size] |" in member_table(toy)
+    assert member_table(toy).count("\n") == 2 + len(members(toy))
 
 
 def test_there_is_one_row_for_every_label():
@@ -50,4 +53,4 @@ def test_there_is_one_row_for_every_label():
 
 
 def test_bars_in_formulas_do_not_split_cells():
-    assert "| `com_charge` | 0.1 e | sum_i G_i(4) 10 \\|q_i\\| |\n" in channel_table()
+    assert "| `com_charge` | 0.1 e | sum_i G_i(4) 10 \\|q_i\\| |\n" in channel_table(PUBLISHED)

@@ -414,3 +414,16 @@ def test_what_is_wrong_with_each_file_is_listed(small_raw_data):
         "geo_end.xyz:4: expected a coordinate or population, a number, found 'NaN'",
         "band.out:2: expected an energy, a number, found '*****'",
     ]
+
+
+def test_an_optimisation_that_may_make_no_step_is_taken_without_labels_of_its_geometry(
+    small_raw_data,
+):
+    folder = small_raw_data / "H_Li"
+    text = layouts.single_point(layouts.real("H_Li"))
+    (folder / "detailed.out").write_text(text, encoding="utf-8", newline="\n")
+    replace_in(folder / "geo_end.xyz", "Geometry Step: 5", "Geometry Step: 0")
+    pair, errors = collect_pair(folder)
+    assert errors == []
+    missing = {name for name, value in pair.labels.items() if value is None}
+    assert missing == {"geom_opt_step", "geom_converged"}

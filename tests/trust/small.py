@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from build_dataset import merge
-from twobody.archive.layout import Archive
-from twobody.archive.npy import npy_header
-from twobody.archive.objects import pickled_dicts
+from twobody.archive.container import Container, npy_header
+from twobody.archive.pickles import pickled_dicts
 from twobody.archive.writer import write_archive
 from twobody.archive.zipstream import ZipStream
 from twobody.raw_data.read import read_sources
@@ -22,7 +21,7 @@ def small_archive(path: Path, raw_data: Path, *, store: bool = False) -> None:
     with whole.open("wb") as file:
         write_archive(file, merge(read_sources(raw_data, allow_unconverged=False)))
     with (
-        Archive(whole) as archive,
+        Container(whole) as archive,
         path.open("wb") as file,
         ZipStream(file, jobs=1, store=store) as stream,
     ):
@@ -32,7 +31,7 @@ def small_archive(path: Path, raw_data: Path, *, store: bool = False) -> None:
     whole.unlink()
 
 
-def _small_member(archive: Archive, name: str) -> Iterator[bytes]:
+def _small_member(archive: Container, name: str) -> Iterator[bytes]:
     if archive.members[name].dtype.hasobject:
         dicts = archive.read_objects(name)
         yield npy_header(dicts.dtype, dicts.shape)

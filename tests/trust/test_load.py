@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, RandomSampler
 
 from build_dataset import merge
 from pytorch_dataset import TwoBodyDataset
-from twobody.archive.layout import Archive
+from twobody.archive.container import Container
 from twobody.archive.writer import Dataset, write_archive
 from twobody.raw_data.read import read_sources
 
@@ -90,7 +90,7 @@ def test_an_epoch_of_285_000_samples_takes_no_more_memory_at_its_end(large_archi
 
 
 def open_archive(path: Path) -> None:
-    with Archive(path) as archive:
+    with Container(path) as archive:
         archive.read("label_values")
 
 
@@ -128,11 +128,11 @@ def test_a_thousand_openings_leave_no_file_open_and_no_memory_taken(
 def read_over_and_over(path: Path, expected: set[str], stop: Path, first: Path) -> None:
     """Read an archive until `stop` exists; what was opened before a build stays as it was."""
     seen: dict[str, int] = {}
-    with Archive(path) as kept:
+    with Container(path) as kept:
         kept_digest = kept.content_digest()
         first.touch()
         for _ in count():
-            with Archive(path) as archive:
+            with Container(path) as archive:
                 digest = archive.content_digest()
             assert digest in expected
             seen[digest] = seen.get(digest, 0) + 1
@@ -157,7 +157,7 @@ def less_by_a_pair(raw_data: Path, less: Path) -> Path:
 def build(raw_data: Path, output: Path) -> str:
     command = [sys.executable, str(ROOT / "build_dataset.py"), str(raw_data), str(output)]
     subprocess.run(command, check=True, capture_output=True)
-    with Archive(output) as archive:
+    with Container(output) as archive:
         return archive.content_digest()
 
 

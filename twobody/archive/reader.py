@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from twobody.archive.container import Container
 from twobody.archive.layout import FORMAT_VERSION, ORIGINAL_MEMBERS, PAIR_NUMBERS, members
@@ -199,8 +200,9 @@ def put_geometries(rows: Any, geometries: Any) -> None:
     rows["positions"], rows["populations"] = geometries[:, :, :3], geometries[:, :, 3]
 
 
-def put_metadata(rows: Any, values: Any) -> None:
+def put_metadata(rows: Any, values: ArrayLike) -> None:
     """Put the columns `METADATA_NAMES`, [N, 8], into rows of `ROW`."""
+    values = np.asarray(values, np.float64)
     rows["dipole"] = values[:, 3:6]
     for k, name in enumerate(METADATA_NAMES):
         if name in rows.dtype.names:

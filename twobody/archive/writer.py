@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import IO, Any
 
@@ -130,7 +130,7 @@ def _draw(images: Images, block: slice) -> memoryview:
     return _bytes(images[block].astype("<f4", copy=False))
 
 
-def pickled(dicts: Iterable[Mapping[str, Plain]], shape: tuple[int, ...]) -> Streamed:
+def pickled(dicts: Iterable[dict[str, Plain]], shape: tuple[int, ...]) -> Streamed:
     """Stream an array of dicts as the pickle that `numpy.load` reads."""
     parts = (partial(bytes, data) for data in pickled_dicts(dicts, shape))
     return np.dtype(object), shape, parts

@@ -2,8 +2,11 @@
 
 The data of a member come in parts, each a function that makes them. A thread makes a part and
 deflates it on its own, up to a byte border (a full flush), so that the pieces, one after the other,
-are one deflate stream. Times, host and permissions are fixed. Sizes always stand in the zip64
-fields: one layout for small and large files.
+are one deflate stream. Times, host and permissions are fixed. Nothing is inflated again: the
+CRC-32 of the data before they are deflated lets every reader find what a compressor did wrong.
+
+Intel's ISA-L compresses where it is installed (the extra ``fast``), zlib otherwise. Both make the
+same format; ISA-L is some five times as fast and its output 1 % larger.
 
 Format: PKWARE APPNOTE.TXT 6.3.10; RFC 1951.
 """
@@ -11,41 +14,28 @@ Format: PKWARE APPNOTE.TXT 6.3.10; RFC 1951.
 from __future__ import annotations
 
 import struct
+import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import IO, Self
 
-from twobody.archive.deflate import LAST_BLOCK, Chunk, crc32, deflate
+try:
+    from isal import isal_zlib as library
+except ImportError:
+    import zlib as library  # type: ignore[no-redef]
 
+Chunk = bytes | memoryview
 Part = Callable[[], Chunk]
 
 ALIGNMENT = 64  # bytes; of stored data, so that they can be memory-mapped
 
-_LOCAL = struct.Struct("<4s5H3I2H")
-_CENTRAL = struct.Struct("<4s6H3I5H2I")
-_END_64 = struct.Struct("<4sQ2H2I4Q")
-_LOCATOR_64 = struct.Struct("<4sIQI")
-_END = struct.Struct("<4s4H2IH")
-
-_VERSION = 45  # 4.5, the first with zip64; the host byte above it is 0 on every machine
-_STORED, _DEFLATED = 0, 8
-_TIME, _DATE = 0, 1 << 5 | 1  # 1980-01-01 00:00, where zip's time begins
-_SEE_ZIP64 = 0xFFFFFFFF
+# For images level 6 of zlib takes half as long again as 1, for 2 % less; ISA-L's output is smallest
+# at 2.
+_LEVEL = 1 if library.__name__ == "zlib" else 2
+_MOST_MEMORY = 9  # some percent faster with zlib than its default
+_LAST_BLOCK = b"\x03\x00"  # an empty one, which says that it is the last of its stream
 _PADDING_FIELD = 0xD935  # the extra field that zipalign and others use for alignment
-
-
-@dataclass
-class _Entry:
-    """What headers and directory say of a member."""
-
-    name: bytes
-    offset: int
-    store: bool
-    crc: int = 0
-    packed_size: int = 0
-    size: int = 0
 
 
 class ZipStream:
@@ -64,7 +54,7 @@ class ZipStream:
         self._file = file
         self._jobs = jobs
         self._store = store
-        self._entries: list[_Entry] = []
+        self._entries: list[zipfile.ZipInfo] = []
         self._pool = ThreadPoolExecutor(jobs)
 
     def __enter__(self) -> Self:
@@ -72,8 +62,9 @@ class ZipStream:
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
-        if error is None:
-            self._write_directory()
+        if error is None:  # from here on the standard library writes a directory
+            with zipfile.ZipFile(self._file, "w") as directory:
+                directory.filelist += self._entries
 
     def add(
         self,
@@ -101,27 +92,37 @@ class ZipStream:
         Raises
         ------
         OSError
-            The file cannot be written, or the compressor failed; see `twobody.archive.deflate`.
+            The file cannot be written.
         """
-        entry = _Entry(name.encode(), self._file.tell(), self._store or store)
-        self._file.write(self._local_header(entry))
+        store = store or self._store
+        entry = zipfile.ZipInfo(name)  # of 1980-01-01, where zip's time begins
+        entry.create_system = 0  # on every machine
+        entry.compress_type = zipfile.ZIP_STORED if store else zipfile.ZIP_DEFLATED
+        entry.CRC = entry.file_size = entry.compress_size = 0
+        entry.header_offset = self._file.tell()
+        if store:
+            start = entry.header_offset + len(entry.FileHeader(zip64=True)) + 4
+            padding = -start % ALIGNMENT
+            entry.extra = struct.pack("<2H", _PADDING_FIELD, padding) + bytes(padding)
+        self._file.write(entry.FileHeader(zip64=True))
         start = self._file.tell()
-        self._write(entry, *_make(lambda: head, store=entry.store))
-        for data, packed in self._made(parts, store=entry.store):
+        self._write(entry, *_make(lambda: head, store=store))
+        for data, packed in self._made(parts, store=store):
             self._write(entry, data, packed)
             seen(data)
-        if not entry.store:
-            self._file.write(LAST_BLOCK)
+        if not store:
+            self._file.write(_LAST_BLOCK)
         end = self._file.tell()
-        entry.packed_size = end - start
-        self._file.seek(entry.offset)
-        self._file.write(self._local_header(entry))
+        entry.compress_size = end - start
+        self._file.seek(entry.header_offset)
+        self._file.write(entry.FileHeader(zip64=True))
         self._file.seek(end)
+        entry.extra = b""  # the directory needs no padding
         self._entries.append(entry)
 
-    def _write(self, entry: _Entry, data: Chunk, packed: Chunk) -> None:
-        entry.crc = crc32(data, entry.crc)
-        entry.size += len(data)
+    def _write(self, entry: zipfile.ZipInfo, data: Chunk, packed: Chunk) -> None:
+        entry.CRC = library.crc32(data, entry.CRC)
+        entry.file_size += len(data)
         self._file.write(packed)
 
     def _made(self, parts: Iterable[Part], *, store: bool) -> Iterator[tuple[Chunk, Chunk]]:
@@ -134,57 +135,11 @@ class ZipStream:
         while in_work:
             yield in_work.popleft().result()
 
-    def _local_header(self, entry: _Entry) -> bytes:
-        extra = struct.pack("<2H2Q", 1, 16, entry.size, entry.packed_size)
-        if entry.store:
-            padding = -(entry.offset + _LOCAL.size + len(entry.name) + len(extra) + 4) % ALIGNMENT
-            extra += struct.pack("<2H", _PADDING_FIELD, padding) + bytes(padding)
-        sizes = (_SEE_ZIP64, _SEE_ZIP64, len(entry.name), len(extra))
-        return (
-            _LOCAL.pack(b"PK\3\4", _VERSION, 0, _method(entry), _TIME, _DATE, entry.crc, *sizes)
-            + entry.name
-            + extra
-        )
-
-    def _write_directory(self) -> None:
-        start = self._file.tell()
-        for entry in self._entries:
-            self._file.write(self._directory_entry(entry))
-        end = self._file.tell()
-        n = len(self._entries)
-        self._file.write(
-            _END_64.pack(b"PK\6\6", 44, _VERSION, _VERSION, 0, 0, n, n, end - start, start)
-            + _LOCATOR_64.pack(b"PK\6\7", 0, end, 1)
-            + _END.pack(b"PK\5\6", 0, 0, n, n, _SEE_ZIP64, _SEE_ZIP64, 0)
-        )
-
-    def _directory_entry(self, entry: _Entry) -> bytes:
-        extra = struct.pack("<2H3Q", 1, 24, entry.size, entry.packed_size, entry.offset)
-        sizes = (_SEE_ZIP64, _SEE_ZIP64, len(entry.name), len(extra))
-        comment_disk_attributes = (0, 0, 0, 0)
-        return (
-            _CENTRAL.pack(
-                b"PK\1\2",
-                _VERSION,
-                _VERSION,
-                0,
-                _method(entry),
-                _TIME,
-                _DATE,
-                entry.crc,
-                *sizes,
-                *comment_disk_attributes,
-                _SEE_ZIP64,
-            )
-            + entry.name
-            + extra
-        )
-
 
 def _make(part: Part, *, store: bool) -> tuple[Chunk, Chunk]:
+    """Make the data of a part, and deflate them so that nothing before or after is referred to."""
     data = part()
-    return data, data if store else deflate(data)
-
-
-def _method(entry: _Entry) -> int:
-    return _STORED if entry.store else _DEFLATED
+    if store:
+        return data, data
+    packer = library.compressobj(_LEVEL, library.DEFLATED, -library.MAX_WBITS, _MOST_MEMORY)
+    return data, packer.compress(data) + packer.flush(library.Z_FULL_FLUSH)

@@ -1,49 +1,40 @@
-"""Compute many pairs: plan, executor, resume, progress, and an account of what came of it."""
+"""Compute many pairs: plan, resume, progress, run log, and an account of what came of it."""
 
 from __future__ import annotations
 
+import csv
 import os
-import shutil
 import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import (
-    CancelledError,
-    Executor,
-    Future,
-    ThreadPoolExecutor,
-    as_completed,
-)
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, as_completed
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, field, fields, replace
 from itertools import combinations_with_replacement
 from pathlib import Path
+from typing import TextIO
 
 from tqdm import tqdm
 
 from twobody.campaign.hsd_input import Settings, describe, input_text, ladder
+from twobody.campaign.pools import CLUSTER_LOST, Compute
 from twobody.campaign.run import (
     CONVERGED,
     DFTB_IN,
     OUTPUTS,
+    RUN_LOG,
+    Attempt,
     Job,
     Rung,
     Start,
-    compute_pair,
     is_done,
 )
-from twobody.campaign.run_log import RUN_LOG, Attempt, append
 from twobody.campaign.slater_koster import SlaterKosterFiles
 from twobody.elements import COVALENT_RADII
 from twobody.errors import ParseError
+from twobody.files import lock
 from twobody.text import counted, quote
 
-Compute = Callable[[Job], list[Attempt]]
-
 _OURS = " x the sum of covalent radii; settings: "  # in the first line of every input
-
-_CLUSTER_TIMEOUT = 30  # s to wait for the scheduler, and for its first worker
 
 
 @dataclass
@@ -62,23 +53,24 @@ class Account:
         names = ("done", "resumed", "retried", "failed")
         return {name: len(getattr(self, name)) for name in names}
 
-    def add(self, attempts: Sequence[Attempt]) -> None:
+    def add(self, job: Job, attempts: Sequence[Attempt]) -> None:
         """Take in the attempts of one pair."""
-        pair = attempts[0].pair
         chosen = next((attempt for attempt in attempts if attempt.chosen), None)
         last = {attempt.start_factor: attempt for attempt in attempts}  # of each start
         lost = [a for a in last.values() if a.outcome != CONVERGED]
         reasons = "; ".join(f"start {a.start_factor:g} {a.outcome} ({a.reason})" for a in lost)
         if chosen is None:
-            self.failed[pair] = reasons
+            if job.folder.exists():
+                reasons += f"; {job.folder} holds no result of these settings"
+            self.failed[job.pair] = reasons
             return
-        self.done.append(pair)
+        self.done.append(job.pair)
         if chosen.rung:
-            self.retried[pair] = chosen.settings
+            self.retried[job.pair] = chosen.settings
         if lost:
-            self.lost_starts[pair] = reasons
+            self.lost_starts[job.pair] = reasons
         if not chosen.physical:
-            self.unphysical.append(pair)
+            self.unphysical.append(job.pair)
 
 
 def all_pairs(elements: Iterable[str]) -> list[tuple[str, str]]:
@@ -100,14 +92,15 @@ def plan(
     Raises
     ------
     ParseError
-        An element has no covalent radius, a Slater-Koster file is missing or damaged, or at the
-        place of a pair stands what no campaign made, such as the shipped data, which have no
-        inputs: none replaces it.
+        An element has no covalent radius, a Slater-Koster file is missing or damaged, or in the
+        place of a pair is something that no campaign made, such as the shipped data, which have no
+        inputs: it is never replaced.
     """
     output = output.resolve()
     files = SlaterKosterFiles(skf)
     jobs = []
-    for elements in all_pairs(files.elements()) if pairs is None else pairs:
+    chosen = all_pairs(files.elements()) if pairs is None else list(pairs)
+    for elements in tqdm(chosen, "planning", unit="pair", disable=None, leave=False):
         for symbol in elements:
             if symbol not in COVALENT_RADII:
                 expected = "elements with a covalent radius (H to Cm)"
@@ -125,25 +118,6 @@ def plan(
     return jobs
 
 
-def _foreign(folder: Path) -> str | None:
-    """Say what at the place of a pair no campaign made; None where all may be replaced."""
-    if not folder.is_dir():
-        return "something that is no folder" if os.path.lexists(folder) else None
-    files = {path.name: path for path in sorted(folder.iterdir())}
-    for name, path in files.items():
-        if name not in (DFTB_IN, *OUTPUTS) or not path.is_file():
-            return quote(name)
-    if DFTB_IN not in files:
-        return f"outputs without {DFTB_IN}" if files else None
-    text = files[DFTB_IN].read_bytes()  # none where a full disk ended a dry run
-    ours = not text or _OURS.encode() in text.partition(b"\n")[0]
-    return None if ours else f"another {DFTB_IN}"
-
-
-def _has_outputs(job: Job) -> bool:
-    return any((job.folder / name).exists() for name in OUTPUTS)
-
-
 def _start(
     output: Path,
     files: SlaterKosterFiles,
@@ -157,8 +131,7 @@ def _start(
     would be computed, from the same parameters, and compared with the same other starts.
     """
     shells = (files.highest_shell(elements[0]), files.highest_shell(elements[1]))
-    folder = output / "_".join(elements)
-    prefix = Path(os.path.relpath(files.folder, folder)).as_posix() + "/"
+    prefix = Path(os.path.relpath(files.folder, output / "_".join(elements))).as_posix() + "/"
     rungs: dict[str, Rung] = {}
     for name, rung_settings in ladder(settings).items():
         text = input_text(elements, shells, prefix, rung_settings)
@@ -172,108 +145,69 @@ def _start(
     return Start(settings.start_factor, tuple(rungs.values()))
 
 
-def write_inputs(jobs: Iterable[Job]) -> tuple[int, int]:
+def _foreign(folder: Path) -> str | None:
+    """Say what is in the place of a pair that no campaign made; None where all may be replaced."""
+    if not folder.is_dir():
+        return "something that is not a folder" if os.path.lexists(folder) else None
+    files = {path.name: path for path in sorted(folder.iterdir())}
+    for name, path in files.items():
+        if name not in (DFTB_IN, *OUTPUTS) or not path.is_file():
+            return quote(name)
+    if DFTB_IN not in files:
+        return f"outputs without {DFTB_IN}" if files else None
+    text = files[DFTB_IN].read_bytes()  # none where a full disk ended a dry run
+    ours = not text or _OURS.encode() in text.partition(b"\n")[0]
+    return None if ours else f"another {DFTB_IN}"
+
+
+def write_inputs(output: Path, jobs: Iterable[Job]) -> tuple[int, int]:
     """Write the first input of each pair into its folder; return how many were written, and kept.
 
     Folders that hold outputs are kept as they are: a new input beside them would be a lie.
     """
     written = kept = 0
-    for job in jobs:
-        if _has_outputs(job):
-            kept += 1
-            continue
-        job.folder.mkdir(parents=True, exist_ok=True)
-        (job.folder / DFTB_IN).write_text(job.starts[0].rungs[0].text, encoding="utf-8")
-        written += 1
+    with _only_campaign(output):
+        for job in jobs:
+            if any((job.folder / name).exists() for name in OUTPUTS):
+                kept += 1
+                continue
+            job.folder.mkdir(exist_ok=True)
+            (job.folder / DFTB_IN).write_text(job.starts[0].rungs[0].text, encoding="utf-8")
+            written += 1
     return written, kept
 
 
-def executor(scheduler: str | None, jobs: int) -> AbstractContextManager[tuple[Executor, Compute]]:
-    """Return what runs `jobs` at a time on this machine, or on the Dask cluster of `scheduler`."""
-    return _local_executor(jobs) if scheduler is None else _cluster_executor(scheduler)
-
-
-@contextmanager
-def _local_executor(jobs: int) -> Iterator[tuple[Executor, Compute]]:
-    """Run `jobs` DFTB+ processes at a time on this machine.
-
-    Threads watch them. The work is done in processes anyway, one a run; a Python process around
-    each would only be one more thing to be killed, and one that breaks the whole pool if it is.
-    """
-    stop = threading.Event()
-    with ThreadPoolExecutor(jobs) as executor:
-        try:
-            yield executor, partial(compute_pair, stop=stop)
-        except BaseException:
-            stop.set()
-            raise
-
-
-@contextmanager
-def _cluster_executor(address: str) -> Iterator[tuple[Executor, Compute]]:
-    """Run DFTB+ on the workers of a Dask cluster, which see the same folders as this machine.
-
-    A pair whose worker is lost is given to another; one that loses several (Dask's setting
-    ``distributed.scheduler.allowed-failures``) fails.
+def run_campaign(output: Path, jobs: Sequence[Job], workers: Executor, compute: Compute) -> Account:
+    """Compute the pairs that are not done, and log their attempts; the others are resumed.
 
     Raises
     ------
     OSError
-        The address is none, or no scheduler or no worker answers.
-    """
-    from distributed import Client  # noqa: PLC0415  an extra; nothing else needs it
-    from distributed.comm.addressing import resolve_address  # noqa: PLC0415
-
-    try:
-        resolve_address(address)
-    except ValueError as error:
-        expected = "the address of a scheduler, such as tcp://localhost:8786"
-        raise ConnectionError(f"--scheduler: expected {expected}, found {address!r}") from error
-    # distributed has types, but not of these two
-    client = Client(address, timeout=_CLUSTER_TIMEOUT)  # type: ignore[no-untyped-call]
-    with client:
-        client.wait_for_workers(1, timeout=_CLUSTER_TIMEOUT)
-        executor = client.get_executor(pure=False)  # type: ignore[no-untyped-call]
-        try:
-            yield executor, compute_pair
-        finally:
-            executor.shutdown(wait=False)
-
-
-def find_program(executor: Executor, command: Sequence[str]) -> tuple[str, ...] | None:
-    """Return `command` with the full path of its program, found where it will run, or None."""
-    path = executor.submit(_which, command[0]).result()
-    return None if path is None else (path, *command[1:])
-
-
-def _which(program: str) -> str | None:
-    path = shutil.which(program)
-    return None if path is None else str(Path(path).absolute())  # runs have folders of their own
-
-
-def run_campaign(jobs: Sequence[Job], executor: Executor, compute: Compute) -> Account:
-    """Compute the pairs that are not done; the others are resumed.
-
-    Raises
-    ------
-    OSError
-        Files cannot be written, the program not started, or the cluster not reached: then no pair
-        can be computed.
+        Another campaign is at work in `output`, files cannot be written, the program not started,
+        or the cluster not reached: then no pair can be computed.
     KeyboardInterrupt
-        Ctrl-C or SIGTERM.
+        Ctrl-C, SIGTERM or SIGHUP.
     """
     account = Account()
     futures: dict[Future[list[Attempt]], Job] = {}
-    with _sigterm():
+    with _signals(), _only_campaign(output) as log:
+        end = (output / RUN_LOG).read_bytes().rfind(b"\n") + 1
+        log.truncate(end)  # a row that a kill cut off
+        rows = csv.writer(log, lineterminator="\n")
+        if end == 0:
+            rows.writerow([column.name for column in fields(Attempt)])
         try:
             for job in tqdm(jobs, "looking for done pairs", unit="pair", disable=None, leave=False):
                 if is_done(job):
                     account.resumed.append(job.pair)
                 else:
-                    futures[executor.submit(compute, job)] = job
+                    futures[workers.submit(compute, job)] = job
             with tqdm(total=len(futures), desc="computing", unit="pair", disable=None) as bar:
                 for future in as_completed(futures):
-                    _settle(futures[future], future, account)
+                    attempts = _attempts(futures[future], future)
+                    account.add(futures[future], attempts)
+                    rows.writerows(map(_cells, attempts))
+                    log.flush()
                     bar.set_postfix(account.counts(), refresh=False)
                     bar.update()
         except BaseException:
@@ -283,34 +217,51 @@ def run_campaign(jobs: Sequence[Job], executor: Executor, compute: Compute) -> A
     return account
 
 
-def _settle(job: Job, future: Future[list[Attempt]], account: Account) -> None:
-    """Take the result of a pair into the account."""
-    try:
-        error = future.exception()
-    except CancelledError as cancelled:
-        raise ConnectionError("the scheduler of the cluster was lost") from cancelled
+def _attempts(job: Job, future: Future[list[Attempt]]) -> list[Attempt]:
+    """Return what came of a pair; an error that nobody foresaw fails this pair and no other."""
+    if future.cancelled():
+        raise ConnectionError(CLUSTER_LOST)
+    error = future.exception()
+    if error is None:
+        return future.result()
     if isinstance(error, OSError):
         raise error
-    if error is None:
-        account.add(future.result())
-    else:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        first = job.starts[0]
-        lost = Attempt(
-            job.pair, first.factor, 0, first.rungs[0].settings, "lost", reason,
-            None, None, None, chosen=False, seconds=0.0,
-        )  # fmt: skip
-        append(job.output / RUN_LOG, [lost])
-        account.add([lost])
-    if job.pair in account.failed and job.folder.exists():
-        account.failed[job.pair] += f"; {job.folder} holds no result of these settings"
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    first = job.starts[0]
+    settings = first.rungs[0].settings
+    well = (None, None, None)
+    lost = (job.pair, first.factor, 0, settings, "lost", reason, *well)
+    return [Attempt(*lost, chosen=False, seconds=0.0)]
+
+
+def _cells(attempt: Attempt) -> list[object]:
+    return [int(value) if isinstance(value, bool) else value for value in astuple(attempt)]
 
 
 @contextmanager
-def _sigterm() -> Iterator[None]:
-    """Let SIGTERM, which batch systems send, do what Ctrl-C does."""
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _only_campaign(output: Path) -> Iterator[TextIO]:
+    """Open the run log, and keep other campaigns out of the folder until it is closed."""
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / RUN_LOG).open("a", newline="", encoding="utf-8") as log:
+        try:
+            lock(log.fileno(), wait=False)
+        except BlockingIOError as error:
+            raise BlockingIOError(
+                f"{output}: another campaign is at work in this folder"
+            ) from error
+        yield log
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP, of batch systems and lost terminals, do what Ctrl-C does."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {n: signal.getsignal(n) for n in numbers}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:  # nohup
+            signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in before.items():
+            signal.signal(number, handler)

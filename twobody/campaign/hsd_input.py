@@ -19,13 +19,8 @@ PARSER_VERSION = 14
 
 # Nodes that hold one of several methods: another method replaces the first instead of joining it.
 _CHOICES = {
-    "geometry",
-    "driver",
-    "hamiltonian",
-    "mixer",
-    "slaterkosterfiles",
-    "filling",
-    "spinpolarisation",
+    *("geometry", "driver", "hamiltonian"),
+    *("mixer", "slaterkosterfiles", "filling", "spinpolarisation"),
 }
 
 # How hsd tells what is wrong: error, first and last line, and the file if one was included.
@@ -43,40 +38,20 @@ _Tree = dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run depends on beside the pair and its parameters; the shipped data have the defaults.
+    """What a run depends on besides the pair and its parameters; by default as the shipped data."""
 
-    Attributes
-    ----------
-    start_factor : float
-        Distance at the start, in units of the sum of the covalent radii.
-    temperature : float
-        Electronic temperature of the Fermi filling [K].
-    scc_tolerance : float
-        Largest difference of charges between two SCC cycles at the end [e].
-    max_force : float
-        Largest force component at the end [H/bohr].
-    unpaired_electrons : float or None
-        Spin polarisation (collinear) with so many unpaired electrons; None without.
-    extra : str
-        HSD text that is merged into the input; where both speak of a node, it wins.
-    mixing : float
-        Parameter of the Anderson mixer.
-    max_scc_iterations, max_steps : int
-        Most SCC cycles, most geometry steps.
-    optimiser : str
-        DFTB+'s name of the driver.
-    """
-
-    start_factor: float = 1.0
-    temperature: float = 300.0
-    scc_tolerance: float = 1e-6
-    max_force: float = 1e-4
-    unpaired_electrons: float | None = None
-    extra: str = ""
-    mixing: float = 0.05
+    start_factor: float = 1.0  # distance at the start, in units of the sum of the covalent radii
+    temperature: float = 300.0  # electronic temperature of the Fermi filling [K]
+    scc_tolerance: float = (
+        1e-6  # largest difference of charges between two SCC cycles at the end [e]
+    )
+    max_force: float = 1e-4  # largest force component at the end [H/bohr]
+    unpaired_electrons: float | None = None  # with spin polarisation (collinear); None without
+    extra: str = ""  # HSD text that is merged into the input; where both have a node, it wins
+    mixing: float = 0.05  # parameter of the Anderson mixer
     max_scc_iterations: int = 1000
-    max_steps: int = 200
-    optimiser: str = "ConjugateGradient"
+    max_steps: int = 200  # of the geometry
+    optimiser: str = "ConjugateGradient"  # DFTB+'s name of the driver
 
 
 def ladder(settings: Settings) -> dict[str, Settings]:
@@ -101,18 +76,13 @@ def ladder(settings: Settings) -> dict[str, Settings]:
     }
 
 
-def sum_of_radii(elements: tuple[str, str]) -> float:
-    """Sum of the covalent radii of two elements [Å]; see `COVALENT_RADII`."""
-    return COVALENT_RADII[elements[0]] + COVALENT_RADII[elements[1]]
-
-
 def start_distance(elements: tuple[str, str], settings: Settings) -> float:
     """Distance of the atoms at the start [Å], with six decimals."""
-    return round(settings.start_factor * sum_of_radii(elements), 6)
+    return round(settings.start_factor * sum(COVALENT_RADII[symbol] for symbol in elements), 6)
 
 
 def describe(elements: tuple[str, str], settings: Settings) -> str:
-    """Name in one line what the ladder changes, and whether extra HSD may change it once more."""
+    """Name in one line what the ladder changes, and whether extra HSD may change it again."""
     words = (
         f"Anderson {settings.mixing:g} in {settings.max_scc_iterations} cycles, "
         f"{settings.optimiser} in {settings.max_steps} steps, {settings.temperature:g} K, "
@@ -126,16 +96,8 @@ def input_text(
 ) -> str:
     """Return the ``dftb_in.hsd`` that optimises the isolated dimer of `elements` along z.
 
-    Parameters
-    ----------
-    elements
-        Symbols of the two atoms.
-    shells
-        Letters of their largest angular momenta.
-    prefix
-        Path of the Slater-Koster files up to the first symbol, as seen from the folder of the run.
-    settings
-        Everything else.
+    `shells` are the letters of the largest angular momenta; `prefix` is the path of the
+    Slater-Koster files up to the first symbol, as seen from the folder of the run.
     """
     tree = _input_tree(elements, shells, prefix, settings)
     if not settings.extra:
@@ -152,7 +114,7 @@ def read_extra(path: PathLike) -> str:
     Raises
     ------
     ParseError
-        It is no HSD.
+        It is not HSD.
     """
     text = read_text(path)
     try:

@@ -6,39 +6,32 @@ Everything here can be sent to another process or machine that sees the same fol
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple, cast
 
-from twobody.campaign.run_log import RUN_LOG, Attempt, append
 from twobody.elements import COVALENT_RADII, SHORTEST_PHYSICAL_BOND
 from twobody.files import publish_folder, staging
 from twobody.raw_data.derive import collect_pair
 from twobody.raw_data.folders import BAND_OUT, DETAILED_OUT, GEO_END_XYZ
-from twobody.raw_data.label_csv import PairLabels
 
 DFTB_IN = "dftb_in.hsd"
 OUTPUTS = (DETAILED_OUT, GEO_END_XYZ, BAND_OUT)
+RUN_LOG = "run_log.csv"
 CONVERGED = "converged"
 
-_PROGRAM_OUTPUT = "dftb.out"
 _SCC_FAILED = "SCC is NOT converged"
-_POLL = 0.1  # s between two looks at whether to stop
+_POLL = 0.02  # s between two looks at the program
 _TAIL = 4096  # bytes of the program's output that are looked at
-_ONE_THREAD = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "BLIS_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-    ),
-    "1",
-)
+_THREADS = ("OMP", "OPENBLAS", "MKL", "BLIS")
+_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in _THREADS} | {"VECLIB_MAXIMUM_THREADS": "1"}
 
 
 class Stopped(Exception):  # noqa: N818  not an error: the user asked for it
@@ -56,7 +49,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class Start:
-    """One starting distance, and the rungs to try from there, in order."""
+    """One starting distance, in units of the sum of the covalent radii, and its rungs in order."""
 
     factor: float
     rungs: tuple[Rung, ...]
@@ -64,26 +57,13 @@ class Start:
 
 @dataclass(frozen=True)
 class Job:
-    """All that is needed to compute a pair.
-
-    Attributes
-    ----------
-    pair : str
-        Its name, ``A_B``.
-    output : Path
-        The absolute folder that gets the folder of the pair.
-    starts : tuple of Start
-    command : tuple of str
-        The program and its arguments.
-    time_limit : float
-        Longest time of one run [s].
-    """
+    """All that is needed to compute a pair."""
 
     pair: str
-    output: Path
+    output: Path  # the absolute folder that gets the folder of the pair
     starts: tuple[Start, ...]
-    command: tuple[str, ...]
-    time_limit: float
+    command: tuple[str, ...]  # the program and its arguments
+    time_limit: float  # longest time of one run [s]
 
     @property
     def folder(self) -> Path:
@@ -91,13 +71,40 @@ class Job:
         return self.output / self.pair
 
 
-def is_physical(labels: PairLabels) -> bool:
+class Result(NamedTuple):
+    """What came of one run: `CONVERGED` or what went wrong, the details of that, and the well."""
+
+    outcome: str
+    reason: str = ""
+    energy_ev: float | None = None
+    bond_length_ang: float | None = None
+    physical: bool | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run of DFTB+; the fields are the columns of the run log. What is missing is None."""
+
+    pair: str
+    start_factor: float  # the start asked for, in units of the sum of the covalent radii
+    rung: int  # place on the ladder of settings, counted from 0
+    settings: str  # name of the rung, and the settings that rungs change
+    outcome: str  # `CONVERGED` or what went wrong
+    reason: str  # details of what went wrong
+    energy_ev: float | None  # Mermin free energy of the well; the total energy if there is no other
+    bond_length_ang: float | None
+    physical: bool | None  # see `is_physical`
+    chosen: bool  # whether this is the well that was kept
+    seconds: float
+
+
+def is_physical(elements: Sequence[str], bond_length: float) -> bool:
     """Tell whether a well is physical: its bond has at least 0.75 x the sum of covalent radii.
 
     Why, see `twobody.elements.SHORTEST_PHYSICAL_BOND`.
     """
-    radii = sum(COVALENT_RADII[symbol] for symbol in labels.geometry.symbols)
-    return _number(labels, "distance_ang") >= SHORTEST_PHYSICAL_BOND * radii
+    radii = sum(COVALENT_RADII[element] for element in elements)
+    return bond_length >= SHORTEST_PHYSICAL_BOND * radii
 
 
 def is_done(job: Job) -> bool:
@@ -111,98 +118,70 @@ def is_done(job: Job) -> bool:
     except (OSError, UnicodeDecodeError):
         return False
     known = any(text == rung.text for start in job.starts for rung in start.rungs)
-    return known and _judge(job.folder)[0] == CONVERGED
+    return known and _judge(job.folder).outcome == CONVERGED
 
 
 def compute_pair(job: Job, stop: threading.Event | None = None) -> list[Attempt]:
-    """Compute a pair, log every attempt, and move the lowest physical well into place.
+    """Compute a pair from every start, and move the lowest physical well into place.
 
-    Where no well is physical it is the lowest; where nothing converged, nothing is moved.
+    From each start the rungs are tried until one converges. Where no well is physical the lowest is
+    kept; where nothing converged, nothing is moved.
 
     Raises
     ------
     Stopped
-        `stop` was set meanwhile; nothing is logged or moved.
+        `stop` was set meanwhile; nothing is moved.
     OSError
         The program cannot be started, or files cannot be written (a full disk).
     """
+    attempts: list[Attempt] = []
+    wells: list[tuple[bool, float, float, int, Path]] = []  # best first when sorted
     with staging(job.output) as kept:
-        attempts: list[Attempt] = []
-        wells: list[tuple[bool, float, float, int, Path]] = []  # best first when sorted
         for i, start in enumerate(job.starts):
             results = kept / str(i) / job.pair
-            attempts += _climb(job, start, results, stop)
-            last = attempts[-1]
-            if last.energy_ev is not None:
-                # Free energies of different temperatures do not compare.
-                temperature = start.rungs[last.rung].temperature
-                rank = (not last.physical, temperature, last.energy_ev)
-                wells.append((*rank, len(attempts) - 1, results))
+            for number, rung in enumerate(start.rungs):
+                results.mkdir(parents=True)
+                begin = time.monotonic()
+                result = _attempt(job, rung.text, results, stop)
+                seconds = round(time.monotonic() - begin, 2)
+                log = (job.pair, start.factor, number, rung.settings, *result)
+                attempts.append(Attempt(*log, chosen=False, seconds=seconds))
+                if result.energy_ev is not None:
+                    # Free energies of different temperatures do not compare.
+                    rank = (not result.physical, rung.temperature, result.energy_ev)
+                    wells.append((*rank, len(attempts) - 1, results))
+                    break
+                shutil.rmtree(results)
         if wells:
             *_, best, results = min(wells)
             attempts[best] = replace(attempts[best], chosen=True)
-        append(job.output / RUN_LOG, attempts)
-        if wells:
             publish_folder(results, job.folder)
     return attempts
 
 
-def _climb(job: Job, start: Start, results: Path, stop: threading.Event | None) -> list[Attempt]:
-    """Try the rungs until one converges, whose files are then in `results`."""
-    attempts: list[Attempt] = []
-    for i, rung in enumerate(start.rungs):
-        results.mkdir(parents=True)
-        begin = time.monotonic()
-        outcome, reason, labels = _attempt(job, rung.text, results, stop)
-        attempts.append(
-            Attempt(
-                pair=job.pair,
-                start_factor=start.factor,
-                rung=i,
-                settings=rung.settings,
-                outcome=outcome,
-                reason=reason,
-                energy_ev=None if labels is None else _energy(labels),
-                bond_length_ang=None if labels is None else _number(labels, "distance_ang"),
-                physical=None if labels is None else is_physical(labels),
-                chosen=False,
-                seconds=round(time.monotonic() - begin, 2),
-            )
-        )
-        if outcome == CONVERGED:
-            break
-        for path in results.iterdir():
-            path.unlink()
-        results.rmdir()
-    return attempts
-
-
-def _attempt(
-    job: Job, text: str, results: Path, stop: threading.Event | None
-) -> tuple[str, str, PairLabels | None]:
-    """Run DFTB+ once; return outcome, reason, and the labels of a run that converged."""
+def _attempt(job: Job, text: str, results: Path, stop: threading.Event | None) -> Result:
+    """Run DFTB+ once; where it ends well, its input and its outputs are then in `results`."""
     # The scratch folder lies beside the pair's, so that the relative path of the Slater-Koster
     # files in the input holds in both.
     with staging(job.output) as scratch:
-        (scratch / DFTB_IN).write_text(text, encoding="utf-8")
-        exit_status = _run(job.command, scratch, job.time_limit, stop)
-        if exit_status is None:
-            return "timed out", f"more than {job.time_limit:g} s", None
-        if exit_status != 0:
-            return *_failure(exit_status, scratch / _PROGRAM_OUTPUT), None
-        for name in (DFTB_IN, *OUTPUTS):
-            if (scratch / name).exists():
-                (scratch / name).rename(results / name)
+        for folder in (scratch, results):  # whatever the program does to its own copy
+            (folder / DFTB_IN).write_text(text, encoding="utf-8")
+        failure = _run(job, scratch, stop)
+        if failure is not None:
+            return failure
+        for path in (scratch / name for name in OUTPUTS):
+            if path.is_symlink() or (path.exists() and not path.is_file()):
+                return Result("output incomplete", f"{path.name}: not a regular file")
+            if path.exists():
+                path.rename(results / path.name)
     return _judge(results)
 
 
-def _run(
-    command: Sequence[str], folder: Path, time_limit: float, stop: threading.Event | None
-) -> int | None:
-    """Run the program in `folder`; return its exit status, or None where time ran out."""
-    with (folder / _PROGRAM_OUTPUT).open("wb") as output:
+def _run(job: Job, folder: Path, stop: threading.Event | None) -> Result | None:
+    """Run the program in `folder`; return what went wrong, or None where it ended well."""
+    with (folder / "dftb.out").open("w+b") as output:
         process = subprocess.Popen(  # noqa: S603  the user names the program
-            command,
+            job.command,
             cwd=folder,
             env=os.environ | _ONE_THREAD,
             stdin=subprocess.DEVNULL,
@@ -210,52 +189,43 @@ def _run(
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a process group of its own, which can be killed whole
         )
-    deadline = time.monotonic() + time_limit
-    try:
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                return process.wait(min(left, _POLL))
-            except subprocess.TimeoutExpired:
+        deadline = time.monotonic() + job.time_limit
+        try:
+            while process.poll() is None:
                 if stop is not None and stop.is_set():
-                    raise Stopped from None
-        return None
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+                    raise Stopped
+                if time.monotonic() > deadline:
+                    return Result("timed out", f"more than {job.time_limit:g} s")
+                time.sleep(_POLL)
+        finally:
+            with suppress(ProcessLookupError, PermissionError):  # nothing is left of the group
+                os.killpg(process.pid, signal.SIGKILL)  # children may outlive the program
             process.wait()
-
-
-def _failure(exit_status: int, output: Path) -> tuple[str, str]:
-    """Return outcome and reason of a run that ended with an error."""
-    with output.open("rb") as file:
-        file.seek(max(0, output.stat().st_size - _TAIL))
-        tail = file.read().decode(errors="replace")
+        if process.returncode == 0:
+            return None
+        output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL))
+        tail = output.read().decode(errors="replace")
     words = " ".join("".join(c if c.isprintable() else " " for c in tail[-300:]).split())
-    how = f"signal {-exit_status}" if exit_status < 0 else f"exit status {exit_status}"
+    status = process.returncode
+    how = f"signal {-status}" if status < 0 else f"exit status {status}"
     outcome = "SCC not converged" if _SCC_FAILED in tail else "crashed"
-    return outcome, f"{how}: {words or 'no output'}"
+    return Result(outcome, f"{how}: {words or 'no output'}")
 
 
-def _judge(folder: Path) -> tuple[str, str, PairLabels | None]:
-    """Read the outputs in `folder`; return outcome, reason, and the labels where all is well."""
-    labels, errors = collect_pair(folder)
-    if labels is None:
-        return "output incomplete", f"{Path(errors[0].path).name}: {errors[0].reason}", None
-    if labels.labels["scc_converged"] == 0.0:  # missing in a run without SCC
-        return "SCC not converged", _SCC_FAILED, None
-    if labels.labels["geom_converged"] != 1.0:
-        return "geometry not converged", "the steps ran out", None
-    return CONVERGED, "", labels
-
-
-def _energy(labels: PairLabels) -> float:
-    """Return what the optimiser minimises [eV]: the Mermin free energy, if the output has one."""
-    mermin = labels.labels["mermin_free_energy_ev"]
-    return _number(labels, "total_energy_ev" if mermin is None else "mermin_free_energy_ev")
-
-
-def _number(labels: PairLabels, name: str) -> float:
-    value = labels.labels[name]
-    if not isinstance(value, float):
-        raise TypeError(f"{name} is {value!r}, no number")
-    return value
+def _judge(folder: Path) -> Result:
+    """Read the outputs in `folder`."""
+    pair, errors = collect_pair(folder)
+    if pair is None:
+        reason = f"{Path(errors[0].path).name}: {errors[0].reason}"
+        return Result("output incomplete", reason)
+    labels = pair.labels
+    if labels["scc_converged"] == 0.0:  # missing in a run without SCC
+        return Result("SCC not converged", _SCC_FAILED)
+    if labels["geom_converged"] != 1.0:
+        return Result("geometry not converged", "the steps ran out")
+    # The optimiser minimises the Mermin free energy; an output without it has no entropy.
+    mermin = labels["mermin_free_energy_ev"]
+    energy = cast(float, labels["total_energy_ev"] if mermin is None else mermin)
+    bond_length = cast(float, labels["distance_ang"])
+    physical = is_physical(pair.geometry.symbols, bond_length)
+    return Result(CONVERGED, "", energy, bond_length, physical)

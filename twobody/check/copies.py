@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twobody.analysis import GEOMETRY_CSV, LABELS_CSV, geometry_frame, label_frame
-from twobody.archive.layout import Archive
+from twobody.archive.container import Container
 from twobody.archive.writer import Dataset, label_dicts, metadata_dicts
 from twobody.check.laws import Finding
 from twobody.columns import Columns
@@ -37,7 +37,7 @@ def as_dataset(columns: Columns, amplitudes: NDArray[np.float64]) -> Dataset:
     return Dataset(pairs, columns.label_values, columns.text_label_values.astype(object), {})
 
 
-def dicts(archive: Archive, dataset: Dataset) -> Iterator[Finding]:
+def dicts(archive: Container, dataset: Dataset) -> Iterator[Finding]:
     """The dicts of labels and metadata say what the columns say."""
     written = {"labels": label_dicts(dataset), "metadata": metadata_dicts(dataset.pairs)}
     for member, rows in written.items():

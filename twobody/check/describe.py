@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.archive.layout import Archive
+from twobody.archive.container import Container
 from twobody.archive.reader import read_provenance
 from twobody.columns import Columns
 from twobody.elements import ATOMIC_NUMBERS
@@ -28,7 +28,7 @@ _STATISTICS: dict[str, Callable[[NDArray[np.float64]], np.float64]] = {
 _SAME = 1e-6  # e: charges of a neutral pair add up to 0 within what detailed.out prints
 
 
-def overview(archive: Archive, columns: Columns) -> dict[str, Any]:
+def overview(archive: Container, columns: Columns) -> dict[str, Any]:
     """Describe an archive by what JSON can hold; everything in it is read once.
 
     Returns

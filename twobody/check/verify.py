@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twobody.analysis import ANALYSIS
-from twobody.archive.layout import FORMAT_VERSION, Archive
+from twobody.archive.container import Container
+from twobody.archive.layout import FORMAT_VERSION
 from twobody.archive.reader import layout_faults, read_any_version, read_provenance
 from twobody.check.copies import analysis, as_dataset, dicts
 from twobody.check.laws import IMAGE_LAWS, LAWS, SUSPICIONS, Finding, channel_amplitudes
@@ -53,7 +54,7 @@ def verify(path: Path) -> list[Check]:
     ParseError
         The file is damaged, hostile, or no archive of a dataset.
     """
-    with Archive(path) as archive:
+    with Container(path) as archive:
         checks = [check(layout, layout(archive))]
         if checks[0].findings:
             return checks
@@ -107,7 +108,7 @@ def format_checks(checks: Sequence[Check]) -> Iterator[str]:
     yield f"{counted(len(checks), 'check')}: {found}"
 
 
-def layout(archive: Archive) -> Iterator[Finding]:
+def layout(archive: Container) -> Iterator[Finding]:
     """Members, dtypes and shapes are those of the format."""
     yield from (Finding(None, fault.reason) for fault in layout_faults(archive, {}))
 
@@ -144,7 +145,7 @@ def basis(found: images.Image) -> Iterator[Finding]:
             yield Finding(None, f"{channel} is up to {distance.max():.3g} away from its formula")
 
 
-def pixels(archive: Archive, columns: Columns) -> Iterator[Finding]:
+def pixels(archive: Container, columns: Columns) -> Iterator[Finding]:
     """Images are finite, and not negative where they cannot be."""
     bounded = np.array([channel.non_negative for channel in images.CHANNELS])
     for start, block in _stored_images(archive, columns):
@@ -153,7 +154,7 @@ def pixels(archive: Archive, columns: Columns) -> Iterator[Finding]:
         yield from _channels_where(negative, "is negative", columns, start)
 
 
-def products(archive: Archive, columns: Columns) -> Iterator[Finding]:
+def products(archive: Container, columns: Columns) -> Iterator[Finding]:
     """Images are amplitudes x basis, bit for bit."""
     for start, block in _stored_images(archive, columns):
         expected = columns.images[start : start + len(block)]
@@ -169,7 +170,9 @@ def _channels_where(
         yield Finding(str(columns.pair_names[start + i]), f"{images.CHANNEL_NAMES[k]} {message}")
 
 
-def _stored_images(archive: Archive, columns: Columns) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def _stored_images(
+    archive: Container, columns: Columns
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Yield the images as the file has them, a block at a time, each with its first row."""
     start = 0
     if isinstance(columns.images, RenderedImages):

@@ -1,4 +1,4 @@
-"""`Archive` reads what NumPy writes, and answers everything else with a ParseError."""
+"""`Container` reads what NumPy writes, and answers everything else with a ParseError."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twobody import ParseError
-from twobody.archive.layout import Archive
+from twobody.archive.container import Container, npy_header, read_npy_header
 
 ARRAYS = {
     "a": np.arange(6.0).reshape(2, 3),
@@ -60,7 +60,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def read_all(path: Path) -> str:
-    with Archive(path) as archive:
+    with Container(path) as archive:
         for name in archive.members:
             archive.read(name)
         return archive.content_digest()
@@ -69,7 +69,7 @@ def read_all(path: Path) -> str:
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_arrays_are_those_that_numpy_saved(path, save):
     path.write_bytes(saved(save))
-    with Archive(path) as archive:
+    with Container(path) as archive:
         assert list(archive.members) == list(ARRAYS)
         for name, array in ARRAYS.items():
             assert archive.read(name).dtype == array.dtype
@@ -80,7 +80,7 @@ def test_the_digest_depends_on_content_and_order_and_not_on_compression(tmp_path
     def digest(data: bytes) -> str:
         path = tmp_path / "test.npz"
         path.write_bytes(data)
-        with Archive(path) as archive:
+        with Container(path) as archive:
             return archive.content_digest()
 
     expected = digest(saved(np.savez))
@@ -99,19 +99,19 @@ def test_a_comment_of_the_zip_file_does_no_harm(path):
     path.write_bytes(saved())
     with zipfile.ZipFile(path, "a") as file:
         file.comment = b"a comment"
-    with Archive(path) as archive:
+    with Container(path) as archive:
         np.testing.assert_array_equal(archive.read("a"), ARRAYS["a"])
 
 
 def test_a_member_that_does_not_exist_is_refused(path):
     path.write_bytes(saved())
-    with Archive(path) as archive, pytest.raises(ParseError, match="a member 'x', found none"):
+    with Container(path) as archive, pytest.raises(ParseError, match="a member 'x', found none"):
         archive.read("x")
 
 
 def test_pickled_members_are_listed_and_never_decoded_as_plain_data(path):
     path.write_bytes(saved(labels=np.array([{"a": 1}], dtype=object)))
-    with Archive(path) as archive:
+    with Container(path) as archive:
         assert archive.members["labels"].dtype == object
         with pytest.raises(ParseError, match="plain data in 'labels', found pickled objects"):
             archive.read("labels")
@@ -119,14 +119,14 @@ def test_pickled_members_are_listed_and_never_decoded_as_plain_data(path):
 
 def test_a_missing_file_is_refused(path):
     with pytest.raises(ParseError, match="a readable file, found No such file"):
-        Archive(path)
+        Container(path)
 
 
 @pytest.mark.parametrize("data", [b"", b"text", b"\x93NUMPY", b"PK\3\4" + bytes(100)])
 def test_what_is_no_zip_file_is_refused(path, data):
     path.write_bytes(data)
     with pytest.raises(ParseError, match=r"expected a \.npz archive, found"):
-        Archive(path)
+        Container(path)
 
 
 def test_a_file_that_is_cut_off_anywhere_is_refused(path):
@@ -134,7 +134,7 @@ def test_a_file_that_is_cut_off_anywhere_is_refused(path):
     for length in range(0, len(data), 7):
         path.write_bytes(data[:length])
         with pytest.raises(ParseError):
-            Archive(path)
+            Container(path)
 
 
 def overlapping() -> bytes:
@@ -234,7 +234,7 @@ def two_with_one_name() -> bytes:
 def test_headers_that_lie_are_refused_before_anything_is_read(path, data, found):
     path.write_bytes(data)
     with pytest.raises(ParseError) as error:
-        Archive(path)
+        Container(path)
     assert found in str(error.value)
     assert str(error.value).startswith(f"{path}: expected ")
     assert "\n" not in str(error.value)
@@ -258,7 +258,7 @@ def test_headers_that_lie_are_refused_before_anything_is_read(path, data, found)
 def test_a_name_that_is_not_plain_is_refused(path, name):
     path.write_bytes(zipped((name, npy(np.zeros(2)))))
     with pytest.raises(ParseError, match=r"expected members NAME\.npy, each once"):
-        Archive(path)
+        Container(path)
 
 
 def test_flipped_data_are_found_by_the_checksum(path):
@@ -266,7 +266,7 @@ def test_flipped_data_are_found_by_the_checksum(path):
     data = bytearray(saved(a=numbers, b=ARRAYS["b"]))
     data[data.index(np.float64(9000).tobytes())] ^= 1
     path.write_bytes(data)
-    with Archive(path) as archive:
+    with Container(path) as archive:
         with pytest.raises(ParseError, match=r"undamaged data in member 'a', found .*CRC-32"):
             archive.read("a")
         with pytest.raises(ParseError, match=r"undamaged data in member 'a', found .*CRC-32"):
@@ -278,7 +278,7 @@ def test_flipped_data_are_found_by_the_checksum(path):
 def test_blocks_are_the_rows_of_the_member_one_after_the_other(path, rows):
     numbers = np.arange(40.0).reshape(10, 4)
     path.write_bytes(saved(a=numbers))
-    with Archive(path) as archive:
+    with Container(path) as archive:
         blocks = list(archive.blocks("a", rows))
     assert {len(block) for block in blocks[:-1]} <= {rows}
     np.testing.assert_array_equal(np.concatenate(blocks), numbers)
@@ -313,3 +313,78 @@ def test_any_other_damage_is_refused_or_changes_nothing(tmp_path_factory, start,
         assert read_all(path) == expected
     except ParseError as error:
         assert str(error).startswith(f"{path}: expected ")  # noqa: PT017 - both are legal here
+
+
+# The header of a .npy file: as NumPy writes it, and nothing else is taken for one.
+
+
+def file_of(header: str, version: bytes = b"\x01\x00") -> io.BytesIO:
+    data = header.encode("latin-1")
+    return io.BytesIO(b"\x93NUMPY" + version + len(data).to_bytes(2, "little") + data)
+
+
+def npy_text(descr: str = "'<f8'", order: str = "False", shape: str = "(2, 3)") -> str:
+    return f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}   \n"
+
+
+@pytest.mark.parametrize("dtype", ["<f4", "<f8", "<i8", "|u1", "|b1", "<U7", "|S3", "|O"])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3), (2, 10, 32, 32)])
+def test_a_header_is_the_one_that_numpy_writes_and_reads_back(dtype, shape):
+    data = npy_header(np.dtype(dtype), shape)
+    file = io.BytesIO()
+    np.save(file, np.zeros(shape, dtype))
+    assert file.getvalue().startswith(data)
+    assert read_npy_header(io.BytesIO(data)) == (np.dtype(dtype), shape, len(data))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(npy_text(order="True"), id="Fortran order"),
+        pytest.param(npy_text(descr="'>f8'"), id="big endian"),
+        pytest.param(npy_text(descr="'<c16'"), id="complex numbers"),
+        pytest.param(npy_text(descr="'<M8[ns]'"), id="times"),
+        pytest.param(npy_text(descr="'|V8'"), id="raw bytes"),
+        pytest.param(npy_text(descr="[('a', '<f8')]"), id="records"),
+        pytest.param(npy_text(descr="('<f8', (2,))"), id="subarrays"),
+        pytest.param(npy_text(descr="'<f3'"), id="a float of three bytes"),
+        pytest.param(npy_text(descr="'<U0'"), id="items of no size"),
+        pytest.param(npy_text(descr="None"), id="no dtype"),
+        pytest.param(npy_text(shape="(-1, 3)"), id="negative shape"),
+        pytest.param(npy_text(shape="(True, 3)"), id="a flag as shape"),
+        pytest.param(npy_text(shape="(2L,)"), id="Python 2"),
+        pytest.param(npy_text(shape="3"), id="no tuple"),
+        pytest.param(npy_text(shape="(0, 1180591620717411303424)"), id="2**70"),
+        pytest.param(npy_text(shape="(99999999999999999, 999, 0)"), id="more than 2**63 bytes"),
+        pytest.param(npy_text(shape=f"({'1, ' * 33})"), id="33 dimensions"),
+        pytest.param("[" * 1000, id="deep nesting"),
+        pytest.param("{[]: 1}", id="an unhashable key"),
+        pytest.param("'''", id="an open string"),
+        pytest.param("__import__('os').system('true')", id="code"),
+        pytest.param(npy_text().rstrip("\n"), id="no line end"),
+        pytest.param("", id="nothing"),
+        pytest.param(" " * 5000, id="too long"),
+    ],
+)
+def test_another_header_is_refused(text):
+    with pytest.raises(ValueError, match=r"."):
+        read_npy_header(file_of(text))
+
+
+@pytest.mark.parametrize("version", [b"\x02\x00", b"\x00\x01", b""])
+def test_another_version_is_refused(version):
+    with pytest.raises(ValueError, match="NUMPY"):
+        read_npy_header(file_of(npy_text(), version))
+
+
+@pytest.mark.parametrize("length", range(0, 128, 9))
+def test_a_header_that_is_cut_off_is_refused(length):
+    data = npy_header(np.dtype("<f8"), (2, 3))
+    with pytest.raises(ValueError, match=r"."):
+        read_npy_header(io.BytesIO(data[:length]))
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_bring_about_another_error(data):
+    with pytest.raises(ValueError, match=r"."):
+        read_npy_header(io.BytesIO(b"\x93NUMPY\x01\x00" + data))
