@@ -8,7 +8,7 @@ import pytest
 from archives import column, row
 
 from twobody import ParseError
-from twobody.archive.reader import read_columns
+from twobody.archive.reader import read
 from twobody.check.against import check_against
 from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE
 
@@ -19,7 +19,7 @@ def built(small_raw_data, tmp_path):
 
 
 def found(path, raw_data):
-    checks = check_against(read_columns(path), raw_data)
+    checks = check_against(read(path), raw_data)
     return {(check.law, check.warning): check.findings for check in checks if check.findings}
 
 
@@ -43,9 +43,11 @@ def test_an_archive_of_the_original_project_agrees_too(built, small_raw_data, tm
     [
         ("e_homo_ev", lambda m, i: column(m, "e_homo_ev").__setitem__(i, -1.0)),
         ("metadata total_energy", lambda m, i: m["metadata_values"].__setitem__((i, 2), -1)),
-        ("z of atom 2", lambda m, i: m["geometries"].__setitem__((i, 1, 2), 9)),
+        ("z2", lambda m, i: m["geometries"].__setitem__((i, 1, 2), 9)),
+        ("charges", lambda m, i: m["charges"].__setitem__((i, 1), 1)),
+        ("orbital_populations", lambda m, i: m["orbital_populations"].__setitem__((i, 0, 0), 1)),
         (
-            "amplitude 1 of o_map_radial",
+            "channel o_map_radial",
             lambda m, i: m["image_amplitudes"].__setitem__((i, 0, 0), 1),
         ),
     ],
@@ -137,4 +139,4 @@ def test_without_levels_labels_cannot_be_derived_which_is_suspect(built, small_r
 
 def test_a_folder_that_is_no_raw_data_is_refused(built, tmp_path):
     with pytest.raises(ParseError, match="expected a readable folder of pairs"):
-        check_against(read_columns(built), tmp_path / "nothing")
+        check_against(read(built), tmp_path / "nothing")

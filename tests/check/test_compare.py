@@ -1,15 +1,21 @@
 """Two archives: what only one has, and where they differ most."""
 
-from dataclasses import replace
+import json
+import os
+import subprocess
+import sys
 
 import archives
 import numpy as np
 import pytest
 from archives import column, metadata, row
+from conftest import ROOT
+from toy import Toy
 
 from twobody import ParseError
-from twobody.archive.reader import read_columns
+from twobody.archive.container import Container
 from twobody.check.compare import compare, format_comparison
+from twobody.encodings import ENCODINGS
 
 
 @pytest.fixture
@@ -22,13 +28,18 @@ def small(built):
     return archives.members(built)
 
 
+def compared_files(first, second):
+    with Container(first) as a, Container(second) as b:
+        return compare(a, b)
+
+
 @pytest.fixture
 def compared(built, small, tmp_path):
     """Compare the archive as it was built with the members as a test has changed them."""
 
     def run(write=archives.write):
         path = write(tmp_path / "changed.npz", small)
-        return compare(read_columns(built), read_columns(path))
+        return compared_files(built, path)
 
     return run
 
@@ -112,10 +123,18 @@ def test_rounding_is_shown_and_is_equal(compared, small):
     ("quantity", "change"),
     [
         ("metadata fermi_level", lambda m, i: metadata(m, "fermi_level").__setitem__(i, 1.0)),
-        ("z of atom 2", lambda m, i: m["geometries"].__setitem__((i, 1, 2), 9)),
-        ("population of atom 1", lambda m, i: m["geometries"].__setitem__((i, 0, 3), 9)),
+        ("z2", lambda m, i: m["geometries"].__setitem__((i, 1, 2), 9)),
+        ("population_1", lambda m, i: m["geometries"].__setitem__((i, 0, 3), 9)),
         ("system_id_guess", lambda m, i: m["text_label_values"].__setitem__((i, 0), "He_H")),
-        ("element 2", lambda m, i: m["elements"].__setitem__((i, 1), "Ne")),
+        ("element_2", lambda m, i: m["elements"].__setitem__((i, 1), "Ne")),
+        ("charges", lambda m, i: m["charges"].__setitem__((i, 1), 1)),
+        ("atom_populations", lambda m, i: m["atom_populations"].__setitem__((i, 1), 9)),
+        ("orbital_populations", lambda m, i: m["orbital_populations"].__setitem__((i, 1, 4), 1)),
+        ("image_amplitudes", lambda m, i: m["image_amplitudes"].__setitem__((i, 7, 1), 9)),
+        ("channel com_orbital", lambda m, i: m["images"].__setitem__((i, 7, 20, 3), 9)),
+        ("labels e_g_ev", lambda m, i: m["labels"][i].update(e_g_ev=99)),
+        ("labels extra", lambda m, i: m["labels"][i].update(extra="text")),
+        ("metadata dipole_moment", lambda m, i: m["metadata"][i].update(dipole_moment=(0, 1, 2))),
     ],
 )
 def test_every_kind_of_quantity_is_compared(compared, small, quantity, change):
@@ -125,17 +144,112 @@ def test_every_kind_of_quantity_is_compared(compared, small, quantity, change):
     assert [(d["quantity"], d["pair"]) for d in result["differences"]] == [(quantity, "H_He")]
 
 
-def test_other_names_of_channels_and_units_are_not_equal(built):
-    columns = read_columns(built)
-    channels, units = columns.channels.copy(), columns.label_units.copy()
-    channels[7], units[columns.label_names == "e_g_ev"] = "c7", "kcal"
-    result = compare(columns, replace(columns, channels=channels, label_units=units))
+def test_all_pixels_of_the_file_are_compared_though_loaders_draw_them(compared, small):
+    small["images"][:] = 0
+    result = compared()
     assert not result["equal"]
-    assert result["stated"] == [
-        {"what": "channel 7", "first": "com_orbital", "second": "c7"},
-        {"what": "unit of e_g_ev", "first": "eV", "second": "kcal"},
-    ]
+    channels = [f"channel {name}" for name in small["channels"] if name != "o_map_angular"]
+    assert [d["quantity"] for d in result["differences"]] == channels
+    assert {d["pairs"] for d in result["differences"]} <= set(range(1, 7))
+    assert {d["second"] for d in result["differences"]} == {0}
+
+
+def test_dicts_are_compared_though_loaders_read_columns(compared, small):
+    for labels in small["labels"]:
+        labels["e_g_ev"] = 99
+    result = compared()
+    assert not result["equal"]
+    (difference,) = result["differences"]
+    assert (difference["quantity"], difference["pairs"]) == ("labels e_g_ev", 6)
+    assert difference["second"] == 99
+
+
+def test_dicts_that_are_wrong_in_both_are_equal(tmp_path, small):
+    small["labels"][0]["e_g_ev"] = np.nan
+    small["metadata"][0]["dipole_moment"] = [0.0, 0.0, 1.0]
+    first = archives.write(tmp_path / "first.npz", small)
+    small["labels"][0]["e_g_ev"] = None
+    small["metadata"][0]["dipole_moment"] = np.array([0.0, 0.0, 1.0])
+    result = compared_files(first, archives.write(tmp_path / "second.npz", small))
+    assert result["equal"]
+    assert result["differences"] == []
+
+
+def test_the_basis_is_compared_for_all_pairs_at_once(compared, small):
+    small["image_basis"][2, 0, 4, 4] += 0.25
+    (difference,) = compared()["differences"]
+    assert (difference["quantity"], difference["pair"]) == ("image_basis", "every pair")
+    assert difference["difference"] == pytest.approx(0.25)
+
+
+def test_other_units_are_not_equal(compared, small):
+    small["label_units"][small["label_names"] == "e_g_ev"] = "kcal"
+    result = compared()
+    assert not result["equal"]
+    assert result["stated"] == [{"what": "unit of e_g_ev", "first": "eV", "second": "kcal"}]
     assert "unit of e_g_ev: first 'eV', second 'kcal'" in format_comparison(result)
+
+
+def test_the_same_data_in_formats_1_and_2_are_equal(compared, small):
+    kept = archives.format_1(small)
+    small.clear()
+    small.update(kept)
+    result = compared()
+    assert result["equal"]
+    assert result["differences"] == []
+    assert {"what": "format", "first": "2", "second": "1"} in result["origin"]
+    assert "  format, provenance format_version" in format_comparison(result)
+
+
+def test_another_provenance_is_said_and_does_not_count(compared, small):
+    provenance = json.loads(str(small["provenance"]))
+    small["provenance"] = np.array(json.dumps(provenance | {"input_sha256": "0"}))
+    result = compared()
+    assert result["equal"]
+    assert [text["what"] for text in result["origin"]] == ["provenance input_sha256"]
+
+
+def test_archives_of_two_encodings_are_compared_in_all_but_their_images(
+    built, small_raw_data, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(ENCODINGS, "toy", Toy())
+    other = archives.build(small_raw_data, tmp_path / "toy" / "small.npz", "--encoding", "toy")
+    result = compared_files(built, other)
+    assert not result["equal"]
+    assert result["stated"] == [{"what": "encoding", "first": "published", "second": "toy"}]
+    assert result["differences"] == []
+    members = archives.members(other)
+    members["charges"][row(members, "H_Li")] += 0.5
+    members["images"][row(members, "H_Li"), 0] += 0.5
+    changed = archives.write(tmp_path / "changed.npz", members)
+    names = [d["quantity"] for d in compared_files(other, changed)["differences"]]
+    assert names == ["charges", "channel charge"]
+    assert [d["quantity"] for d in compared_files(built, changed)["differences"]] == ["charges"]
+
+
+def test_differences_come_in_the_order_of_the_archive_every_time(built, small, tmp_path):
+    i = row(small, "H_He")
+    small["elements"][i] = "Ne"
+    small["geometries"][i] = 1
+    small["label_values"][i] += 1
+    small["text_label_values"][i] = "He_H"
+    path = archives.write(tmp_path / "changed.npz", small)
+    names = [d["quantity"] for d in compared_files(built, path)["differences"]]
+    assert names[:2] == ["element_1", "element_2"]
+    assert names[2:10] == [
+        *("x1", "y1", "z1", "population_1", "x2", "y2", "z2", "population_2")
+    ]
+    assert names[-1] == "system_id_guess"
+    command = [sys.executable, "check_npz.py", str(built), "--compare", str(path)]
+    printed = set()
+    for seed in "123":  # of the order of sets
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        result = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 1, result.stderr
+        printed.add(result.stdout)
+    assert len(printed) == 1
 
 
 def test_metadata_are_as_exact_as_labels_but_in_archives_of_the_original_project(compared, small):
@@ -160,8 +274,9 @@ def test_the_largest_difference_of_a_channel_is_shown_with_its_pair_and_pixel(co
 
 def test_amplitudes_are_compared_beside_the_pixels(compared, small):
     small["image_amplitudes"][row(small, "H_Li"), 7, 1] += 0.5
+    small["images"] = archives.images(small)
     names = [difference["quantity"] for difference in compared()["differences"]]
-    assert names == ["amplitude 2 of com_orbital", "channel com_orbital"]
+    assert names == ["channel com_orbital", "image_amplitudes"]
 
 
 def test_images_of_another_size_cannot_be_compared(compared, small):

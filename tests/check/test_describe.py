@@ -1,4 +1,4 @@
-"""What the overview says of an archive."""
+"""What the overview says of an archive, and how a pair is found and described."""
 
 import hashlib
 import json
@@ -8,10 +8,19 @@ import numpy as np
 import pytest
 from archives import column
 
+from twobody import ParseError
 from twobody.archive.container import Container
-from twobody.archive.layout import MEMBERS
-from twobody.archive.reader import read_columns
-from twobody.check.describe import format_overview, missing_pairs, overview
+from twobody.archive.layout import members
+from twobody.archive.reader import pairs_in, read
+from twobody.check.describe import (
+    describe_pair,
+    find_pair,
+    format_overview,
+    format_pair,
+    missing_pairs,
+    overview,
+)
+from twobody.encodings import DEFAULT, get_encoding
 
 
 @pytest.fixture
@@ -21,7 +30,7 @@ def built(small_raw_data, tmp_path):
 
 def describe(path):
     with Container(path) as opened:
-        return overview(opened, read_columns(path))
+        return overview(opened, pairs_in(opened))
 
 
 def label(content, name):
@@ -36,7 +45,7 @@ def test_it_can_be_written_as_json(archive):
 def test_file_and_members_are_described(archive):
     content = describe(archive)
     assert content["bytes"] == archive.stat().st_size
-    assert [member["name"] for member in content["members"]] == list(MEMBERS)
+    assert [member["name"] for member in content["members"]] == list(members(get_encoding(DEFAULT)))
     images = content["members"][0]
     assert (images["dtype"], images["shape"]) == ("<f4", [2850, 10, 32, 32])
     assert images["bytes"] == 128 + 4 * 2850 * 10 * 32 * 32
@@ -121,3 +130,65 @@ def test_an_archive_of_the_original_project_is_described_too(built, tmp_path):
     assert label(content, "e_g_ev") == label(describe(built), "e_g_ev")
     assert content["text_labels"] == [{"name": "system_id_guess", "count": 6, "different": 6}]
     assert "  made by   unknown: it has no provenance" in format_overview(content)
+
+
+@pytest.fixture
+def pairs(archive):
+    return read(archive)
+
+
+def test_a_pair_is_found_by_its_name_and_by_its_number(pairs):
+    assert find_pair(pairs, "Ag_Ag") == find_pair(pairs, "0") == 0
+    assert find_pair(pairs, "Ag_Al") == find_pair(pairs, "Al_Ag") == 1
+    assert find_pair(pairs, "Zr_Zr") == find_pair(pairs, "2849") == 2849
+
+
+@pytest.mark.parametrize(
+    ("pair", "nearest"),
+    [
+        ("al_ag", "Ag_Al"),
+        ("Ag_AL", "Ag_Al"),
+        ("h_he", "H_He?"),
+        ("2850", ""),
+        ("-1", ""),
+        ("H_Zz", "H_"),
+    ],
+)
+def test_an_unknown_pair_is_refused_with_the_nearest(pairs, pair, nearest):
+    with pytest.raises(ParseError, match="expected a pair, or a number below 2850") as caught:
+        find_pair(pairs, pair)
+    assert f"did you mean {nearest}" in str(caught.value)
+    assert str(caught.value).count("\n") == 0
+
+
+def test_geometry_labels_and_channels_are_those_of_the_archive(archive, pairs):
+    content = describe_pair(pairs, find_pair(pairs, "Ag_Al"))
+    members = archives.members(archive)
+    i = archives.row(members, "Ag_Al")
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    assert [atom["element"] for atom in content["atoms"]] == ["Ag", "Al"]
+    z = [atom["z"] for atom in content["atoms"]]
+    assert z == members["geometries"][i, :, 2].tolist()
+    labels = {name: label["value"] for name, label in content["labels"].items()}
+    assert labels == members["labels"][i]
+    assert content["labels"]["e_g_ev"]["unit"] == "eV"
+    assert content["metadata"]["bond_length"] == members["metadata"][i]["bond_length"]
+    for channel, image in zip(content["channels"], members["images"][i], strict=True):
+        assert (channel["min"], channel["max"]) == (image.min(), image.max())
+        assert image[channel["max_y"], channel["max_x"]] == image.max()
+    # The larger population, that of Ag, at its pixel: column 11, row 16.
+    assert content["channels"][7]["name"] == "com_orbital"
+    assert (content["channels"][7]["max_x"], content["channels"][7]["max_y"]) == (11, 16)
+
+
+def test_a_missing_label_is_none_and_printed_as_a_dash(pairs):
+    content = describe_pair(pairs, find_pair(pairs, "He_He"))
+    assert content["labels"]["e_lumo_ev"]["value"] is None
+    (line,) = [line for line in format_pair(content) if line.startswith("e_lumo_ev")]
+    assert line.split() == ["e_lumo_ev", "eV", "-"]
+
+
+def test_the_text_of_a_pair_fits_100_columns(pairs):
+    lines = list(format_pair(describe_pair(pairs, 7)))
+    assert max(map(len, lines)) <= 100
+    assert np.sum([line.startswith("rip_") for line in lines]) == 4

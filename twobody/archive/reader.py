@@ -114,7 +114,7 @@ def layout_faults(archive: Container) -> Iterator[ParseError]:
     origin = origin_of(archive)
     expected = members(origin.encoding, origin.version)
     sizes: dict[str, int] = {}
-    for name in archive.members.keys() - expected.keys():
+    for name in (name for name in archive.members if name not in expected):
         yield ParseError(archive.path, None, "members of a dataset archive only", quote(name))
     for name, (dtype, symbols, _) in expected.items():
         member = archive.members.get(name)

@@ -2,81 +2,67 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.columns import Columns, RenderedImages
-from twobody.encodings.published import CHANNEL_NAMES, Image
-from twobody.errors import ParseError
+from twobody.archive.container import Container
+from twobody.archive.reader import is_original, origin_of, pairs_in
+from twobody.check.copies import dicts
+from twobody.check.quantities import (
+    SINGLE_TOLERANCE,
+    VALUE_TOLERANCE,
+    Quantity,
+    compared,
+    shared_quantities,
+)
+from twobody.encodings.encoding import Pixels
+from twobody.pairs import Pairs
 from twobody.tables import aligned, number, plain, wrapped
 
-VALUE_TOLERANCE = 1e-12  # of the value: text read by another parser may differ in the last bit
-SINGLE_TOLERANCE = 1e-6  # of the value, or of the largest pixel: ten roundings to float32
-_BLOCK = 256  # pairs whose images are in memory at a time: 10 MB
-
-_Float = NDArray[np.float64]
 _Rows = NDArray[np.intp]
-_Images = RenderedImages | Image
 
 
-@dataclass(frozen=True, eq=False)
-class Quantity:
-    """One quantity of the N pairs that two archives share.
-
-    Attributes
-    ----------
-    name : str
-    first, second : [N]
-        Its values, numbers or texts; of an image channel the pixels that differ most.
-    distance : float64 [N]
-        How far they are from each other; infinite where texts differ or one number is missing.
-    allowed : float64 [N]
-        How far rounding explains.
-    """
-
-    name: str
-    first: NDArray[Any]
-    second: NDArray[Any]
-    distance: _Float
-    allowed: _Float
-
-    @property
-    def beyond_rounding(self) -> NDArray[np.bool_]:
-        """Where the two differ by more than rounding, [N]."""
-        return self.distance > self.allowed
-
-
-def compare(first: Columns, second: Columns) -> dict[str, Any]:
-    """Compare the pairs and labels that two archives share.
+def compare(first: Container, second: Container) -> dict[str, Any]:
+    """Compare all that two open archives hold, of the pairs that both have.
 
     Returns
     -------
     dict
         What JSON can hold: equal; pairs and labels, each with only_in_first and only_in_second;
-        stated, the names of channels and units of labels that differ: what, first, second;
-        differences, one for every quantity that is not the same to the last bit: quantity, pairs
-        (how many differ), beyond_rounding (how many by more than rounding), and of the pair with
-        the largest difference pair, first, second (None is missing), difference.
+        stated, encodings and units of labels that differ: what, first, second; origin, the same of
+        formats and provenance, which do not make archives unequal; differences, one for every
+        quantity that is not the same to the last bit: quantity, pairs (how many differ),
+        beyond_rounding (how many by more than rounding), and of the pair with the largest
+        difference pair, first, second (None is missing), difference.
 
     Raises
     ------
     ParseError
-        The images are of different sizes.
+        An archive cannot be read, or images of one encoding are of different sizes.
     """
-    pairs = only_in_one(first.pair_names, second.pair_names)
-    labels = only_in_one(*(np.append(c.label_names, c.text_label_names) for c in (first, second)))
-    names = np.intersect1d(first.pair_names, second.pair_names)
-    stated = _other_texts(first, second)
-    differences = [
-        _largest(names, quantity)
-        for quantity in shared_quantities(first, second)
-        if quantity.distance.any()
-    ]
+    here, there = pairs_in(first), pairs_in(second)
+    names, rows, others = np.intersect1d(here.names, there.names, return_indices=True)
+    quantities = shared_quantities(
+        replace(here, images=_stored(first, here)).take(rows),
+        replace(there, images=_stored(second, there)).take(others),
+    )
+    differences = [d for quantity in quantities for d in _largest(names, quantity)]
+    shared = (first, rows, second, others, names)
+    if here.encoding == there.encoding and not (is_original(first) or is_original(second)):
+        differences += _member_differences(*shared)
+    pairs = only_in_one(here.names, there.names)
+    labels = only_in_one(*(np.array([*p.label_columns()], np.str_) for p in (here, there)))
+    # Dicts that say what the columns say have been compared with them.
+    if [*dicts(first, here), *dicts(second, there)]:
+        alone = {f"labels {name}" for names in labels.values() for name in names}
+        differences += [d for d in _dict_differences(*shared) if d["quantity"] not in alone]
+    stated = _differing(_stated(here), _stated(there))
     complete = not any((*pairs.values(), *labels.values()))
     return {
         "first": str(first.path),
@@ -86,6 +72,7 @@ def compare(first: Columns, second: Columns) -> dict[str, Any]:
         "pairs": pairs,
         "labels": labels,
         "stated": stated,
+        "origin": _differing(_origin(first), _origin(second)),
         "differences": differences,
     }
 
@@ -98,106 +85,56 @@ def only_in_one(first: NDArray[np.str_], second: NDArray[np.str_]) -> dict[str, 
     }
 
 
-def _other_texts(first: Columns, second: Columns) -> list[dict[str, str]]:
-    """Return what the two call the channels, and the units of labels that both have, if not so."""
-    here, there = (
-        {f"channel {k}": name for k, name in enumerate(columns.channels.tolist())}
-        | {
-            f"unit of {label}": unit
-            for label, unit in zip(
-                columns.label_names.tolist(), columns.label_units.tolist(), strict=True
-            )
-        }
-        for columns in (first, second)
-    )
+def _stored(archive: Container, pairs: Pairs) -> Pixels:
+    """Return the images as the file has them; those of `pairs` may be made of other members."""
+    images = pairs.images
+    return images if isinstance(images, Pixels) else Pixels(archive.read("images"))
+
+
+def _stated(pairs: Pairs) -> dict[str, str]:
+    """Return what holds for all pairs."""
+    units = zip(pairs.label_names.tolist(), pairs.label_units.tolist(), strict=True)
+    return {"encoding": pairs.encoding} | {f"unit of {label}": unit for label, unit in units}
+
+
+def _origin(archive: Container) -> dict[str, str]:
+    """Return how an archive was made."""
+    if is_original(archive):
+        return {"format": "original project"}
+    origin = origin_of(archive)
+    stated = {f"provenance {key}": json.dumps(value) for key, value in origin.provenance.items()}
+    return {"format": str(origin.version)} | stated
+
+
+def _differing(first: Mapping[str, str], second: Mapping[str, str]) -> list[dict[str, str]]:
     return [
-        {"what": what, "first": here[what], "second": there[what]}
-        for what in here
-        if what in there and here[what] != there[what]
+        {"what": what, "first": first[what], "second": second[what]}
+        for what in first
+        if what in second and first[what] != second[what]
     ]
 
 
-def shared_quantities(first: Columns, second: Columns) -> Iterator[Quantity]:
-    """Yield every quantity that both have, of the pairs that both have, sorted by name."""
-    if (shape := first.images.shape[1:]) != second.images.shape[1:]:
-        found = f"{list(second.images.shape[1:])}"
-        raise ParseError(second.path, None, f"images of shape {list(shape)}", found)
-    _, rows, others = np.intersect1d(first.pair_names, second.pair_names, return_indices=True)
-    here, there = _texts(first, rows), _texts(second, others)
-    for name in here.keys() & there.keys():
-        distance = np.where(here[name] == there[name], 0.0, np.inf)
-        yield Quantity(name, here[name], there[name], distance, np.zeros(len(rows)))
-    here, there = _numbers(first, rows), _numbers(second, others)
-    ours = all(isinstance(columns.images, RenderedImages) for columns in (first, second))
-    for name in here:
-        if name in there:
-            single = here[name].dtype == np.float32 or (name.startswith("metadata") and not ours)
-            yield _compared(name, here[name], there[name], single=single)
-    yield from _compared_images(first.images, rows, second.images, others)
+def _member_differences(
+    first: Container, rows: _Rows, second: Container, others: _Rows, names: NDArray[np.str_]
+) -> Iterator[dict[str, Any]]:
+    """Compare what an encoding stores beside the pixels, where both archives have it."""
+    for name, member in origin_of(first).encoding.members.items():
+        here, there = first.read(name), second.read(name)
+        tolerance = SINGLE_TOLERANCE if here.dtype == np.float32 else VALUE_TOLERANCE
+        if member.shape[0] == "N":
+            yield from _largest(names, compared(name, here[rows], there[others], tolerance))
+        else:
+            every = np.array(["every pair"])
+            yield from _largest(every, compared(name, here[None], there[None], tolerance))
 
 
-def _texts(columns: Columns, rows: _Rows) -> Mapping[str, NDArray[Any]]:
-    elements = {f"element {atom + 1}": columns.elements[rows, atom] for atom in range(2)}
-    texts = zip(columns.text_label_names.tolist(), columns.text_label_values[rows].T, strict=True)
-    return {**elements, **dict(texts)}
-
-
-def _numbers(columns: Columns, rows: _Rows) -> Mapping[str, NDArray[Any]]:
-    """Return every number of the pairs `rows` by name, but for the pixels."""
-    numbers = dict(zip(columns.label_names.tolist(), columns.label_values[rows].T, strict=True))
-    for name, values in zip(
-        columns.metadata_names.tolist(), columns.metadata_values.T, strict=True
-    ):
-        numbers[f"metadata {name}"] = values[rows]
-    for atom in range(2):
-        for k, name in enumerate(("x", "y", "z", "population")):
-            numbers[f"{name} of atom {atom + 1}"] = columns.geometries[rows, atom, k]
-        if isinstance(columns.images, RenderedImages):
-            for k, channel in enumerate(CHANNEL_NAMES):
-                values = columns.images.amplitudes[rows, k, atom]
-                numbers[f"amplitude {atom + 1} of {channel}"] = values
-    return numbers
-
-
-def _compared(name: str, first: NDArray[Any], second: NDArray[Any], *, single: bool) -> Quantity:
-    tolerance = SINGLE_TOLERANCE if single else VALUE_TOLERANCE
-    first, second = first.astype(np.float64), second.astype(np.float64)
-    distance = np.nan_to_num(np.abs(first - second), nan=0.0, posinf=np.inf)
-    distance[np.isnan(first) != np.isnan(second)] = np.inf
-    size = np.fmax(np.abs(first), np.abs(second))
-    return Quantity(name, first, second, distance, tolerance * np.nan_to_num(size, nan=0.0))
-
-
-def _compared_images(
-    first: _Images, rows: _Rows, second: _Images, others: _Rows
-) -> Iterator[Quantity]:
-    """Compare pixel by pixel; a pixel that is NaN is infinitely far from any other."""
-    here, there, distance, size = np.zeros((4, len(CHANNEL_NAMES), len(rows)))
-    for start in range(0, len(rows), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        a, b = (
-            images[index[block]].astype(np.float64).reshape(-1, len(CHANNEL_NAMES), _pixels(first))
-            for images, index in ((first, rows), (second, others))
-        )
-        distances = np.nan_to_num(np.abs(a - b), nan=np.inf)
-        worst = distances.argmax(2)[..., None]
-        for result, values in ((here, a), (there, b), (distance, distances)):
-            result[:, block] = np.take_along_axis(values, worst, 2)[..., 0].T
-        size[:, block] = np.maximum(np.abs(a), np.abs(b)).max(2).T
-    for k, channel in enumerate(CHANNEL_NAMES):
-        allowed = SINGLE_TOLERANCE * size[k]
-        yield Quantity(f"channel {channel}", here[k], there[k], distance[k], allowed)
-
-
-def _pixels(images: _Images) -> int:
-    return images.shape[2] * images.shape[3]
-
-
-def _largest(names: NDArray[np.str_], quantity: Quantity) -> dict[str, Any]:
-    """Describe how a quantity differs, with the values of the pair where it does most."""
+def _largest(names: NDArray[np.str_], quantity: Quantity) -> Iterator[dict[str, Any]]:
+    """Describe how a quantity differs, if it does, with the values of the pair where most."""
+    if not quantity.distance.any():
+        return
     worst = int(quantity.distance.argmax())
     distance = float(quantity.distance[worst])
-    return {
+    yield {
         "quantity": quantity.name,
         "pairs": int((quantity.distance > 0).sum()),
         "beyond_rounding": int(quantity.beyond_rounding.sum()),
@@ -206,6 +143,52 @@ def _largest(names: NDArray[np.str_], quantity: Quantity) -> dict[str, Any]:
         "second": plain(quantity.second[worst]),
         "difference": distance if math.isfinite(distance) else None,
     }
+
+
+def _dict_differences(
+    first: Container, rows: _Rows, second: Container, others: _Rows, names: NDArray[np.str_]
+) -> Iterator[dict[str, Any]]:
+    """Compare the dicts of labels and metadata key by key; a missing key is a missing value."""
+    for member in ("labels", "metadata"):
+        if member not in first.members or member not in second.members:
+            continue
+        here, there = (
+            [row or {} for row in archive.read_objects(member)[index].tolist()]
+            for archive, index in ((first, rows), (second, others))
+        )
+        found: dict[str, list[tuple[str, Any, Any]]] = {}
+        for name, a, b in zip(names.tolist(), here, there, strict=True):
+            for key in dict.fromkeys([*a, *b]):
+                if not _same(x := _plain(a.get(key)), y := _plain(b.get(key))):
+                    found.setdefault(key, []).append((name, x, y))
+        for key, values in found.items():
+            pair, x, y = values[0]
+            yield {
+                "quantity": f"{member} {key}",
+                "pairs": len(values),
+                "beyond_rounding": len(values),
+                "pair": pair,
+                "first": plain(x),
+                "second": plain(y),
+                "difference": None,
+            }
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of a dict with tuples for all that is several, and None for NaN."""
+    if isinstance(value, np.ndarray):
+        value = value.reshape(-1).tolist()
+    if isinstance(value, list | tuple):
+        return tuple(map(_plain, value))
+    return None if value != value else value  # noqa: PLR0124 - NaN
+
+
+def _same(first: Any, second: Any) -> bool:
+    if isinstance(first, tuple) and isinstance(second, tuple):
+        return len(first) == len(second) and all(map(_same, first, second))
+    if isinstance(first, int | float) and isinstance(second, int | float):
+        return math.isclose(first, second, rel_tol=VALUE_TOLERANCE)
+    return bool(first == second)
 
 
 def format_comparison(content: dict[str, Any]) -> Iterator[str]:
@@ -220,6 +203,9 @@ def format_comparison(content: dict[str, Any]) -> Iterator[str]:
                 yield from wrapped(names, "  ")
     for text in content["stated"]:
         yield f"{text['what']}: first {text['first']!r}, second {text['second']!r}"
+    if content["origin"]:
+        yield "of other origin, which does not count:"
+        yield from wrapped((text["what"] for text in content["origin"]), "  ")
     if content["differences"]:
         rows = [("quantity", "pairs", "beyond", "largest at", "first", "second", "difference")]
         rows += [
@@ -228,9 +214,7 @@ def format_comparison(content: dict[str, Any]) -> Iterator[str]:
                 str(d["pairs"]),
                 str(d["beyond_rounding"]),
                 d["pair"],
-                number(d["first"]),
-                number(d["second"]),
-                number(d["difference"]),
+                *(number(d[key]) for key in ("first", "second", "difference")),
             )
             for d in content["differences"]
         ]

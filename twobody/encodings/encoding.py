@@ -170,6 +170,11 @@ class Encoding(ABC):
         """What has to hold for archives of this encoding; see `twobody.check.laws`."""
         return (self.pixels, self.drawn_again)
 
+    @property
+    def warnings(self) -> tuple[EncodingCheck, ...]:
+        """What is legal in archives of this encoding, but suspicious."""
+        return (self.zero_channels,)
+
     def pixels(self, pairs: Pairs, blocks: Blocks) -> Iterator[Finding]:
         """Images are finite, and not negative where they cannot be."""
         bounded = np.array([channel.non_negative for channel in self.channels])
@@ -184,6 +189,15 @@ class Encoding(ABC):
             drawn = self.draw(pairs.take(slice(start, start + len(block))))
             wrong = np.abs(block - drawn) > 1e-3 * np.abs(drawn) + 1e-6  # twice float16's precision
             yield from self.where(wrong, "is not drawn from these numbers", pairs, start)
+
+    def zero_channels(self, _: Pairs, blocks: Blocks) -> Iterator[Finding]:
+        """No channel is zero in every pair."""
+        used = np.zeros(len(self.channels), np.bool_)
+        for _start, block in blocks():
+            used |= block.any((0, 2, 3))
+        for name, is_used in zip(self.channel_names, used, strict=True):
+            if not is_used:
+                yield Finding(None, f"{name} is zero in every pair")
 
     def where(
         self, wrong: NDArray[np.bool_], message: str, pairs: Pairs, start: int
