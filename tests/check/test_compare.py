@@ -236,9 +236,7 @@ def test_differences_come_in_the_order_of_the_archive_every_time(built, small, t
     path = archives.write(tmp_path / "changed.npz", small)
     names = [d["quantity"] for d in compared_files(built, path)["differences"]]
     assert names[:2] == ["element_1", "element_2"]
-    assert names[2:10] == [
-        *("x1", "y1", "z1", "population_1", "x2", "y2", "z2", "population_2")
-    ]
+    assert names[2:10] == [*("x1", "y1", "z1", "population_1", "x2", "y2", "z2", "population_2")]
     assert names[-1] == "system_id_guess"
     command = [sys.executable, "check_npz.py", str(built), "--compare", str(path)]
     printed = set()
