@@ -540,8 +540,8 @@ def test_a_write_that_fails_leaves_the_earlier_output(
 
 def test_an_archive_that_its_reader_refuses_is_not_published(small_raw_data, output, monkeypatch):
     before = tree(output)
-    monkeypatch.setattr("twobody.archive.layout._ALWAYS_ALLOWED", 0)
-    monkeypatch.setattr("twobody.archive.layout._MAX_EXPANSION", 1)
+    monkeypatch.setattr("twobody.archive.container._ALWAYS_ALLOWED", 0)
+    monkeypatch.setattr("twobody.archive.container._MAX_EXPANSION", 1)
     result = build(small_raw_data, output)
     assert result.exit_code == 1
     assert "bytes when unpacked, found " in result.stderr
