@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from twobody.publish.schema_tables import channel_table, label_table, member_tab
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", ROOT / "docs" / "data.md")
 
-TABLES = {
+TABLES: dict[str, Callable[[], str]] = {
     "members": partial(member_table, PUBLISHED),
     "labels": label_table,
     "channels": partial(channel_table, PUBLISHED),

@@ -31,7 +31,7 @@ def build(raw_data: Path, folder: Path, factor: int) -> int:
         raise once.problems[0].error
     names = once.pairs.names.tolist() * factor
     digest = InputDigest()
-    rows, _ = read_pairs(raw_data, names, digest, allow_unconverged=False)
+    rows, _, _ = read_pairs(raw_data, names, digest, allow_unconverged=False)
     many = once.pairs.take(np.tile(np.arange(len(once.pairs)), factor))
     raw = RawData(replace(many, rows=rows), [], len(names), digest.hexdigest())
     pairs = build_dataset.encode(raw, DEFAULT)

@@ -100,10 +100,9 @@ def summary(labels: Columns) -> str:
 
 def _present(values: NDArray[Any]) -> NDArray[Any]:
     """Return the values that are not missing; -0 is 0."""
-    if values.dtype.kind == "U":
-        return values[values != ""]
-    present: NDArray[Any] = values[~np.isnan(values)] + 0.0
-    return present
+    is_text = values.dtype.kind == "U"
+    present: NDArray[Any] = values[values != "" if is_text else ~np.isnan(values)]
+    return present if is_text else present + 0.0
 
 
 def _orientation(labels: Columns) -> Iterator[str]:

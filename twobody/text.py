@@ -17,7 +17,7 @@ PathLike = str | os.PathLike[str]
 LARGEST_FILE = 1 << 26
 """Bytes that a text of DFTB+ may have: so much is read, and parsed, in a few seconds."""
 
-_READ = 1 << 16  # bytes
+_READ = 1 << 12  # bytes more than a file should have
 # Opening a named pipe does not wait for its other end; O_BINARY is Windows'.
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -62,15 +62,15 @@ def read_bytes(path: PathLike, largest: int = LARGEST_FILE) -> bytes:
         handle = os.open(path, _OPEN)
         try:
             status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                found = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or device"
-                raise ParseError(path, None, "a regular file", found)
+            # A pipe or device may have no end; to read a folder fails below.
+            if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+                raise ParseError(path, None, "a regular file", stat.filemode(status.st_mode))
             # Without a file object, which takes longer to make than a small file to read.
-            parts = [os.read(handle, min(status.st_size, largest) + 1)]
-            size = len(parts[0])
-            while parts[-1] and size <= largest:
-                parts.append(os.read(handle, _READ))
-                size += len(parts[-1])
+            parts: list[bytes] = []
+            size = status.st_size  # it may grow
+            while size <= largest and (part := os.read(handle, status.st_size + _READ)):
+                parts.append(part)
+                size = max(size, sum(map(len, parts)))
         finally:
             os.close(handle)
     except OSError as error:

@@ -82,6 +82,19 @@ def test_a_program_that_the_workers_do_not_have_is_missed_there(cluster, stand_i
     assert "no-such-program was not found on the cluster" in result.output
 
 
+def test_a_cluster_that_lacks_the_package_is_one_line(cluster, stand_in, monkeypatch):
+    def not_there(_program):
+        raise ModuleNotFoundError("No module named 'twobody'")
+
+    monkeypatch.setattr(pools, "_which", not_there)
+    result = stand_in.run("--scheduler", cluster.scheduler_address)
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: --scheduler: expected this version of twobody on the scheduler and the workers, "
+        "found ModuleNotFoundError: No module named 'twobody'\n"
+    )
+
+
 def test_a_scheduler_that_does_not_answer_is_named(stand_in, monkeypatch):
     monkeypatch.setattr(pools, "_PATIENCE", 0.5)
     result = stand_in.run("--scheduler", "tcp://127.0.0.1:9")

@@ -28,6 +28,9 @@ def values(detailed: DetailedOut) -> dict[str, object]:
     for field in fields(detailed):
         value = getattr(detailed, field.name)
         plain[field.name] = tuple(value.tolist()) if isinstance(value, np.ndarray) else value
+    if detailed.moved_positions is not None:
+        moved = {atom: tuple(xyz.tolist()) for atom, xyz in detailed.moved_positions.items()}
+        plain["moved_positions"] = moved
     orbitals = plain.pop("orbitals")
     for name in ("atom", "shell", "l", "m", "population"):
         column = None if orbitals is None else tuple(getattr(orbitals, name).tolist())
@@ -61,6 +64,7 @@ def test_values_of_a_real_file():
         "mermin_free_energy": -0.4885066171,
         "repulsive_energy": 0.0004818390,
         "dipole_moment": (0.0, 0.0, 1.36785914),
+        "moved_positions": {0: (0.0, 0.0, -0.17458413), 1: (0.0, 0.0, 3.17924845)},
         "geometry_step": 5,
         "scc_iteration": 4,
         "scc_total_electronic": -0.48898846,
@@ -242,9 +246,26 @@ def test_headings_of_a_step_and_ends_of_a_run(heading, end, step, converged):
     assert_same(parse_detailed_out(text), parse_detailed_out(H_LI), **different)
 
 
+def test_atoms_that_may_not_move_have_no_moved_position():
+    text = replaced(H_LI, "    1      0.00000000      0.00000000     -0.17458413\n", "")
+    expected = {1: [0.0, 0.0, 3.17924845]}
+    moved = parse_detailed_out(text).moved_positions
+    assert {atom: position.tolist() for atom, position in moved.items()} == expected
+
+
+@pytest.mark.parametrize("row", ["    2      0.0      0.0", "    1 0 0 3.2", "    3 0 0 3.2", ""])
+def test_a_row_of_moved_atoms_that_is_none_is_refused(row):
+    last = "    2      0.00000000      0.00000000      3.17924845\n"
+    text = replaced(H_LI, last, f"{row}\n" if row else "")
+    if not row:
+        text = replaced(text, "    1      0.00000000      0.00000000     -0.17458413\n", "")
+    with pytest.raises(ParseError, match=r"expected (an atom and its|atoms counted up)"):
+        parse_detailed_out(text)
+
+
 def test_a_static_geometry_has_no_step_and_no_geometry_status(text):
     detailed = parse_detailed_out(layouts.static(text))
-    different = {"geometry_step": None, "geometry_converged": None}
+    different = {"geometry_step": None, "geometry_converged": None, "moved_positions": None}
     assert_same(detailed, parse_detailed_out(text), **different)
 
 
@@ -609,18 +630,19 @@ def test_what_is_no_number_is_refused_wherever_a_value_is_read(broken):
         assert found in (None, WHOLE)
         refused += found is None
     # Read or compared: 3 in the SCC row, 1 + 2 charges, 1 + 2 + 3 + 5 populations, 2 numbers for
-    # each of 6 energies, 2 dipole moments of 3 components.
-    assert refused == 3 + 3 + 11 + 12 + 6
+    # each of 6 energies, 2 dipole moments and 2 positions of 3 components.
+    assert refused == 3 + 3 + 11 + 12 + 6 + 6
 
 
 def test_a_flipped_sign_is_found_wherever_a_second_print_or_a_sum_shows_it(text):
-    # The change of the electronic energy in the last SCC cycle is printed once, with either sign.
+    # The change of the electronic energy in the last SCC cycle is printed once, with either sign,
+    # and so are the positions, which geo_end.xyz repeats.
     whole = values(parse_detailed_out(text))
     for number in NUMBER.finditer(text):
         start, token = number.start(), number[0]
         sign, flipped = (start, " ") if token.startswith("-") else (start - 1, "-")
         found = damaged(text[:sign] + flipped + text[sign + 1 :]) or whole
-        for name in found.keys() - {"scc_diff_electronic", "spin_channels"}:
+        for name in found.keys() - {"scc_diff_electronic", "spin_channels", "moved_positions"}:
             # Populations are compared to 1e-4 e, energies to the 1e-4 eV of their second print.
             tolerance = 1e-4 if "population" in name or "charge" in name else 4e-6
             np.testing.assert_allclose(found[name], whole[name], rtol=0, atol=tolerance)

@@ -10,6 +10,7 @@ import pytest
 from conftest import RAW_DATA, SMALL, below
 
 from twobody import ParseError
+from twobody.dftbplus import SCALARS
 from twobody.files import InputDigest
 from twobody.pairs import ROW
 from twobody.raw_data.folders import find_pairs, read_pair, read_pairs
@@ -64,7 +65,7 @@ def test_a_pair_is_its_geometry_and_its_detailed_output():
 
 def test_a_row_is_what_the_files_say():
     done: list[int] = []
-    rows, problems = read_pairs(RAW_DATA, ["H_He", "H_Li"], InputDigest(), progress=done.append)
+    rows, _, problems = read_pairs(RAW_DATA, ["H_He", "H_Li"], InputDigest(), progress=done.append)
     assert sum(done) == 2
     assert problems == []
     assert rows.dtype == ROW
@@ -85,14 +86,34 @@ def test_a_row_is_what_the_files_say():
     assert row["bond_length"] == 1.68238595 + 0.09238595
 
 
+def test_scalars_are_the_other_numbers_of_detailed_out():
+    _, scalars, _ = read_pairs(RAW_DATA, ["H_He", "H_Li"], InputDigest())
+    assert dict(zip(SCALARS.names, scalars[1].tolist(), strict=True)) == {
+        "band_energy": -0.3826903303,
+        "mermin_free_energy": -0.4885066171,
+        "repulsive_energy": 0.000481839,
+        "geometry_step": 5,
+        "scc_iteration": 4,
+        "scc_total_electronic": -0.48898846,
+        "scc_diff_electronic": -5.9087403e-07,
+        "scc_error": 1.658233e-09,
+        "scc_converged": 1,
+        "geometry_converged": 1,
+    }
+
+
 def test_populations_of_shells_with_one_l_are_added_up(small_raw_data):
     # A second s shell of H, with a quarter of an electron that the first one loses.
     path = small_raw_data / "H_Li" / "detailed.out"
     change(path, "    1   1   0       1.40784956\n", "    1   1   0       1.15784956\n" + S_SHELL)
-    change(path, "    1   1   0   0       1.40784956  s\n", "    1   1   0   0       1.15784956  s\n" + S)
-    rows, problems = read_pairs(small_raw_data, ["H_Li"], InputDigest())
+    change(
+        path,
+        "    1   1   0   0       1.40784956  s\n",
+        "    1   1   0   0       1.15784956  s\n" + S,
+    )
+    rows, _, problems = read_pairs(small_raw_data, ["H_Li"], InputDigest())
     assert problems == []
-    expected, _ = read_pairs(RAW_DATA, ["H_Li"], InputDigest())
+    expected, _, _ = read_pairs(RAW_DATA, ["H_Li"], InputDigest())
     np.testing.assert_array_equal(rows["orbital_populations"], expected["orbital_populations"])
 
 
@@ -118,7 +139,7 @@ def test_without_a_population_column_the_population_comes_from_detailed_out(smal
     folder = small_raw_data / "H_Li"
     change(folder / "geo_end.xyz", "     -0.09238595      1.40784956", "     -0.09238595")
     change(folder / "geo_end.xyz", "      1.68238595      0.59215044", "      1.68238595")
-    rows, problems = read_pairs(small_raw_data, ["H_Li"], InputDigest())
+    rows, _, problems = read_pairs(small_raw_data, ["H_Li"], InputDigest())
     assert problems == []
     assert rows["populations"].tolist() == [[1.40784956, 0.59215044]]
 
@@ -126,23 +147,24 @@ def test_without_a_population_column_the_population_comes_from_detailed_out(smal
 def test_a_value_that_the_version_does_not_print_is_nan(small_raw_data):
     fermi = "Fermi level:                        -0.1333323056 H           -3.6282 eV\n"
     change(small_raw_data / "H_Li" / "detailed.out", fermi, "")
-    rows, problems = read_pairs(small_raw_data, ["H_Li"], InputDigest())
+    rows, _, problems = read_pairs(small_raw_data, ["H_Li"], InputDigest())
     assert problems == []
     assert np.isnan(rows["fermi_level"][0])
 
 
 def test_batches_make_the_same_rows_as_one_batch(monkeypatch):
-    expected, _ = read_pairs(RAW_DATA, SMALL, InputDigest())
+    expected, _, _ = read_pairs(RAW_DATA, SMALL, InputDigest())
     monkeypatch.setattr("twobody.raw_data.folders._BATCH", 2)
-    rows, _ = read_pairs(RAW_DATA, SMALL, InputDigest())
+    rows, _, _ = read_pairs(RAW_DATA, SMALL, InputDigest())
     assert rows.tobytes() == expected.tobytes()
 
 
 def test_of_a_pair_with_problems_everything_is_missing(tmp_path):
     (tmp_path / "H_H").mkdir()
-    rows, problems = read_pairs(tmp_path, ["H_H"], InputDigest())
+    rows, scalars, problems = read_pairs(tmp_path, ["H_H"], InputDigest())
     assert len(problems) == 2
     assert np.isnan(rows.view(np.float64)).all()
+    assert np.isnan(scalars.view(np.float64)).all()
 
 
 def test_the_input_digest_covers_names_and_bytes_of_the_files_read():
@@ -228,6 +250,21 @@ def test_populations_may_differ_by_the_tolerance(small_raw_data):
     assert problems_of(folder) == []
 
 
+def test_positions_that_differ_between_the_files_are_refused(small_raw_data):
+    folder = small_raw_data / "H_Li"
+    change(folder / "geo_end.xyz", "1.68238595", "1.68248595")  # 1e-4 Å more
+    expected = "atom 2 where detailed.out has it, at (0.000000, 0.000000, 1.682386) Å"
+    found = "(0.000000, 0.000000, 1.682486) Å"
+    assert problems_of(folder) == [f"geo_end.xyz:4: expected {expected}, found {found}"]
+
+
+def test_positions_in_bohr_are_refused(small_raw_data):
+    folder = small_raw_data / "H_Li"
+    change(folder / "geo_end.xyz", "1.68238595", "3.17924870")
+    change(folder / "geo_end.xyz", "-0.09238595", "-0.17458413")
+    assert [problem.split(":")[1] for problem in problems_of(folder)] == ["3", "4"]
+
+
 THREE_ATOMS = """    3
 Geometry Step: 5
     H      0.00000000      0.00000000     -0.09238595      1.00000000
@@ -250,7 +287,7 @@ def test_a_geometry_of_not_two_atoms_is_refused(small_raw_data, text, found):
 def test_a_detailed_out_of_one_atom_is_refused(small_raw_data):
     folder = small_raw_data / "H_Li"
     path = folder / "detailed.out"
-    rows = ("    2   1   0", "    2   2   1")
+    rows = ("    2   1   0", "    2   2   1", "    2      0.0")
     lines = [
         line
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -261,7 +298,7 @@ def test_a_detailed_out_of_one_atom_is_refused(small_raw_data):
     text = text.replace("Total charge:     0.00000000", "Total charge:    -0.40784956")
     text = text.replace("(up):      2.00000000", "(up):      1.40784956")
     path.write_text(text, encoding="utf-8", newline="\n")
-    assert problems_of(folder) == ["detailed.out:17: expected two atoms, found 1"]
+    assert problems_of(folder) == ["detailed.out:16: expected two atoms, found 1"]
 
 
 SECTIONS = {  # what the build needs and a legal detailed.out may lack: the lines that hold it

@@ -13,19 +13,19 @@ from conftest import RAW_DATA, SMALL, below
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twobody.raw_data.derive import collect_pair
 from twobody.errors import NO_PAIR, PairProblem
 from twobody.files import InputDigest
+from twobody.labels import NUMERIC_LABELS, Label
+from twobody.raw_data import label_csv
+from twobody.raw_data.derive import collect_pair
 from twobody.raw_data.label_csv import (
     BONDS_FILE,
     LABELS_FILE,
     LabelTable,
     PairLabels,
-    format_value,
     read_label_files,
     write_label_files,
 )
-from twobody.labels import LABELS, NUMERIC_LABELS
 
 NUMBERS = [label.name for label in NUMERIC_LABELS]
 H_LI = SMALL.index("H_Li")
@@ -66,7 +66,11 @@ def test_values_are_those_of_the_files(small_raw_data):
     assert table.values[H_LI, NUMBERS.index("distance_ang")] == 1.7747719
     assert table.values[H_LI, NUMBERS.index("metal_like")] == 0.0
     assert table.texts[:, 0].tolist() == list(SMALL)
-    assert table.bond_lines.tolist() == [2, 3, 4, 5, 6, 7]
+    assert table.positions[H_LI].tolist() == [[0, 0, -0.09238595], [0, 0, 1.68238595]]
+    assert {file: lines.tolist() for file, lines in table.lines.items()} == {
+        LABELS_FILE: [2, 3, 4, 5, 6, 7],
+        BONDS_FILE: [2, 3, 4, 5, 6, 7],
+    }
 
 
 def test_an_empty_cell_is_missing_and_nothing_else_is(small_raw_data):
@@ -162,7 +166,6 @@ def test_another_way_of_writing_the_same_gives_the_same_labels(small_raw_data, r
     [
         pytest.param(lambda text: b"\xef\xbb\xbf" + text, id="byte-order mark"),
         pytest.param(lambda text: text.replace(b"\n", b"\r\n"), id="CRLF"),
-        pytest.param(lambda text: text.rstrip(b"\n"), id="no last line end"),
         pytest.param(lambda text: text.replace(b"\n", b"\n\n"), id="empty lines"),
         pytest.param(lambda text: text.replace(b"\n", b"\n, ,,,\n,\n"), id="lines of commas"),
         pytest.param(lambda text: text.replace(b"H_Li", b'"H_Li"'), id="quotes"),
@@ -245,6 +248,7 @@ def test_a_bad_cell_is_named_and_never_becomes_a_number(small_raw_data, column, 
     [
         ("distance_Ang", "", "distance_Ang, a number, found an empty cell"),
         ("distance_Ang", "far", "distance_Ang, a number, found 'far'"),
+        ("z2", "far", "z2, a number, found 'far'"),
         ("natoms", "3", "natoms = 2, found '3'"),
         ("species_1", "Li", "species_1 = H, found 'Li'"),
         ("species_1", "H.0", "species_1 = H, found 'H.0'"),
@@ -337,6 +341,38 @@ def test_a_null_character_is_a_problem_of_its_line(small_raw_data):
     assert messages(small_raw_data) == [f"{LABELS_FILE}:7: expected text, found a null character"]
 
 
+WITHOUT = "without which the file may be cut off"
+
+
+@pytest.mark.parametrize("file", [LABELS_FILE, BONDS_FILE])
+def test_a_file_without_its_last_line_end_may_be_cut_off(small_raw_data, file):
+    path = small_raw_data / file
+    path.write_bytes(path.read_bytes()[:-1])
+    assert [(p.pair_name, below(small_raw_data, p.error)) for p in read(small_raw_data)[1]] == [
+        (
+            NO_PAIR,
+            f"{file}:7: expected a line end after the last row, {WITHOUT}, found none",
+        )
+    ]
+
+
+@pytest.mark.parametrize(("separator", "found"), [(";", "semicolons"), ("\t", "tabs")])
+def test_cells_that_another_character_separates_are_called_that(small_raw_data, separator, found):
+    path = small_raw_data / LABELS_FILE
+    text = path.read_text(encoding="utf-8").replace(",", separator)
+    path.write_text(text, encoding="utf-8", newline="\n")
+    assert messages(small_raw_data) == [
+        f"{LABELS_FILE}:1: expected columns separated by commas, found {found}"
+    ]
+
+
+def test_a_text_label_longer_than_any_name_is_a_problem(small_raw_data):
+    set_cell(small_raw_data / LABELS_FILE, "H_Li", "system_id_guess", "x" * 201)
+    assert messages(small_raw_data) == [
+        f"{LABELS_FILE}:5: expected system_id_guess, at most 200 characters, found 201"
+    ]
+
+
 def test_bytes_that_are_no_utf_8_are_a_problem_of_their_line(small_raw_data):
     path = small_raw_data / LABELS_FILE
     path.write_bytes(path.read_bytes().replace(b"H_Li", b"H_\xffi", 1))
@@ -394,6 +430,49 @@ def test_the_line_of_a_row_counts_the_line_ends_within_quotes(small_raw_data):
     assert messages(small_raw_data) == [f"{BONDS_FILE}:6: expected natoms = 2, found '3'"]
 
 
+def test_rows_before_one_that_is_no_csv_are_merged_and_checked(small_raw_data):
+    path = small_raw_data / BONDS_FILE
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines[1] = lines[1].rsplit(",", 1)[0] + ",abc\n"
+    lines[3] = '"H_He"x' + lines[3]
+    path.write_text("".join(lines), encoding="utf-8")
+    table, problems = read(small_raw_data)
+    assert [(p.pair_name, p.error.line) for p in problems] == [("Al_N", 2), (NO_PAIR, 4)]
+    assert table.lines[BONDS_FILE].tolist() == [2, 3, 0, 0, 0, 0]
+
+
+CELLS = ["", "1", "-0.0", "1e5", "1E-400", "1e999", "0e5", ".5", "5.", "1.5D3", "1_0", "nan", "x"]
+CELLS += ["inf", " 2", "2", "2.0", "True", "0x1", "--1", "1-101", "0.1-101", "١", "5e-324", "-3"]
+CELLS += ["00", "1e0", "+1", "1,5", "-0", "TRUE", "3e-330", "4e38"]
+
+
+@given(st.sampled_from(NUMERIC_LABELS), st.lists(st.sampled_from(CELLS), min_size=1, max_size=3))
+def test_a_column_is_read_at_once_as_cell_by_cell_or_not_at_all(label, cells):
+    values = label_csv._numbers(cells, label)
+    if values is not None:
+        one_by_one = [label_csv._cell(cell, label, Path("file"), 1) for cell in cells]
+        assert values.tobytes() == np.array(one_by_one, np.float64).tobytes()
+
+
+def test_the_shipped_files_are_read_by_columns(monkeypatch):
+    def text_only(text: str, label: Label, *_: object) -> str:
+        assert label.kind == "text"
+        return text
+
+    monkeypatch.setattr(label_csv, "_cell", text_only)
+    names = tuple(sorted(path.name for path in RAW_DATA.iterdir() if path.is_dir()))
+    assert read(RAW_DATA, names)[1] == []
+
+
+def test_batches_make_the_same_table_as_one_batch(small_raw_data, monkeypatch):
+    expected, _ = read(small_raw_data)
+    monkeypatch.setattr(label_csv, "_BATCH", 4)
+    table, problems = read(small_raw_data)
+    assert problems == []
+    assert table.values.tobytes() == expected.values.tobytes()
+    assert table.texts.tolist() == expected.texts.tolist()
+
+
 def test_the_shipped_files_are_read_without_a_problem():
     names = tuple(sorted(path.name for path in RAW_DATA.iterdir() if path.is_dir()))
     table, problems = read(RAW_DATA, names)
@@ -402,25 +481,39 @@ def test_the_shipped_files_are_read_without_a_problem():
     assert len(names) == 2850
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_number_reads_back_as_the_same_float64(value):
-    label = LABELS[0]
-    assert math.copysign(1, float(format_value(value, label))) == math.copysign(1, value)
-    assert float(format_value(value, label)) == value
+def labels_of(name: str) -> PairLabels:
+    pair = collect_pair(RAW_DATA / name)[0]
+    assert isinstance(pair, PairLabels)
+    return pair
+
+
+@given(st.floats(-3e38, 3e38, allow_subnormal=False))
+def test_a_number_reads_back_as_the_same_float64(tmp_path_factory, value):
+    folder = tmp_path_factory.mktemp("raw_data")
+    pair = labels_of("H_Li")
+    labels = dict(pair.labels) | {"total_energy_ev": value}
+    write_label_files(folder, {"H_Li": PairLabels(pair.geometry, labels)})
+    table, _ = read(folder, ("H_Li",))
+    assert table.values[0, 0].tobytes() == np.float64(value).tobytes()
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "cell"),
+    ("column", "value", "cell"),
     [
-        ("total_energy_ev", None, ""),
-        ("total_energy_ev", -13.29, "-13.29"),
+        ("total_energy_eV", None, ""),
+        ("total_energy_eV", -13.29, "-13.29"),
         ("n_levels", 18.0, "18"),
         ("metal_like", 1.0, "1"),
         ("system_id_guess", "N_Na", "N_Na"),
     ],
 )
-def test_a_cell_is_written_as_short_as_its_kind_allows(name, value, cell):
-    assert format_value(value, next(label for label in LABELS if label.name == name)) == cell
+def test_a_cell_is_written_as_short_as_its_kind_allows(tmp_path, column, value, cell):
+    pair = labels_of("H_Li")
+    labels = dict(pair.labels) | {column.lower(): value}
+    write_label_files(tmp_path, {"H_Li": PairLabels(pair.geometry, labels)})
+    with (tmp_path / LABELS_FILE).open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert row[column] == cell
 
 
 def test_what_is_written_reads_back_the_same(small_raw_data):
@@ -441,14 +534,14 @@ def test_a_write_that_fails_leaves_both_files_as_they_were(small_raw_data, monke
     pair = collect_pair(small_raw_data / "H_Li")[0]
     assert isinstance(pair, PairLabels)
     before = {path.name: path.read_bytes() for path in small_raw_data.glob("*.csv")}
-    write_text = Path.write_text
+    path_open = Path.open
 
-    def fail(path: Path, *args: object, **kwargs: object) -> int:
+    def fail(path: Path, *args: object, **kwargs: object) -> object:
         if path.name == BONDS_FILE:
             raise OSError(28, "No space left on device")
-        return write_text(path, *args, **kwargs)
+        return path_open(path, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "write_text", fail)
+    monkeypatch.setattr(Path, "open", fail)
     with pytest.raises(OSError, match="No space left"):
         write_label_files(small_raw_data, {"H_Li": pair})
     monkeypatch.undo()

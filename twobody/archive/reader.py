@@ -16,7 +16,6 @@ from twobody.archive.container import Container
 from twobody.archive.layout import FORMAT_VERSION, ORIGINAL_MEMBERS, PAIR_NUMBERS, members
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.encodings import DEFAULT, ENCODINGS, Encoding
-from twobody.encodings.published import numbers_in
 from twobody.errors import ParseError
 from twobody.pairs import METADATA_NAMES, Pairs, empty_rows
 from twobody.text import PathLike, quote
@@ -170,7 +169,7 @@ def _read_ours(archive: Container) -> Pairs:
         raise archive.error("metadata_names", ", ".join(METADATA_NAMES), quote(", ".join(names)))
     put_metadata(rows, archive.read("metadata_values"))
     numbers = {name: archive.read(name) for name in PAIR_NUMBERS} if version >= 2 else None
-    for name, values in (numbers or numbers_in(images)).items():
+    for name, values in (numbers or encoding.numbers_in(images)).items():
         rows[name] = values
     return Pairs(
         path=archive.path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -60,6 +61,8 @@ def _cluster_executor(address: str) -> Iterator[tuple[Executor, Compute]]:
     """
     from distributed import Client  # noqa: PLC0415  an extra; nothing else needs it
 
+    # A lost scheduler ends in one line of ours; Dask would add tracebacks.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     asyncio.run(_greet(address))
     # distributed has types, but not of these
     client = Client(address, timeout=_PATIENCE)  # type: ignore[no-untyped-call]
@@ -115,11 +118,23 @@ def _watch(client: Client, workers: Executor, ended: threading.Event) -> None:
 
 
 def find_program(workers: Executor, command: Sequence[str]) -> tuple[str, ...] | None:
-    """Return `command` with the full path of its program, found where it will run, or None."""
+    """Return `command` with the full path of its program, found where it will run, or None.
+
+    Raises
+    ------
+    ConnectionError
+        The cluster was lost, or does not have this package.
+    """
+    future = workers.submit(_which, command[0])
     try:
-        path = workers.submit(_which, command[0]).result()
-    except CancelledError as error:
-        raise ConnectionError(CLUSTER_LOST) from error
+        error = future.exception()
+    except CancelledError as cancelled:
+        raise ConnectionError(CLUSTER_LOST) from cancelled
+    if error is not None:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        expected = "this version of twobody on the scheduler and the workers"
+        raise ConnectionError(f"--scheduler: expected {expected}, found {reason}") from error
+    path = future.result()
     return None if path is None else (path, *command[1:])
 
 

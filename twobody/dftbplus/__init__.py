@@ -9,8 +9,8 @@ XLBOMD print layouts of their own, which are refused by name.
 DFTB+ prints most quantities twice (hartree and eV, atomic units and debye, orbitals and their
 sums). The second print is checked against the first, so that a damaged digit does not pass.
 
-The build reads thousands of pairs, most of them printed alike: `twobody.dftbplus.usual_layout` is
-tried first there and takes those that it is sure of. What changes here may have to change there.
+Thousands of pairs that are printed alike are read faster by `twobody.dftbplus.usual_layout`, which
+the build tries first. What a reader accepts, checks or returns is repeated there.
 
 Formats: DFTB+ sources, ``mainio.F90`` and ``formatout.F90`` of the tagged versions.
 """

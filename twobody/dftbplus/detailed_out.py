@@ -1,4 +1,7 @@
-"""Reader of ``detailed.out``: energies, Mulliken populations, dipole moment, convergence."""
+"""Reader of ``detailed.out``: energies, Mulliken populations, dipole moment, convergence.
+
+The build tries `twobody.dftbplus.usual_layout` first: what changes here may have to change there.
+"""
 
 from __future__ import annotations
 

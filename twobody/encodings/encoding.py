@@ -147,6 +147,11 @@ class Encoding(ABC):
         """Return the images of an archive; `read` gives its arrays by name."""
         return Pixels(read("images"))
 
+    def numbers_in(self, images: Images) -> Mapping[str, Float]:
+        """Return columns of `ROW` that archives of format 1 hold in their images only."""
+        del images
+        return {}
+
     def atom_pixels(self, channel: Channel, bond_length: float) -> Float:
         """Return column and row of each atom in a channel, [n, 2]; [0, 2] if it shows no space."""
         del channel, bond_length

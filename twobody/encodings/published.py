@@ -216,13 +216,17 @@ class Published(Encoding):
 
     def arrays(self, images: Images) -> Mapping[str, NDArray[Any]]:
         """Return amplitudes and basis."""
-        if not isinstance(images, Rendered):
-            raise TypeError("only images that were encoded as amplitudes x basis can be written")
-        return {"image_amplitudes": images.amplitudes, "image_basis": images.basis}
+        rendered = _rendered(images)
+        return {"image_amplitudes": rendered.amplitudes, "image_basis": rendered.basis}
 
     def stored(self, read: Callable[[str], NDArray[Any]]) -> Rendered:
         """Return the images of an archive, without a look at its pixels."""
         return Rendered(read("image_amplitudes"), read("image_basis"))
+
+    def numbers_in(self, images: Images) -> Mapping[str, Float]:
+        """Return charges and populations of the atoms, which the amplitudes hold."""
+        a = _rendered(images).amplitudes
+        return {"charges": (a[:, 8] - a[:, 9]) / 10, "atom_populations": a[:, 7]}
 
     def atom_pixels(self, channel: Channel, bond_length: float) -> Float:
         """Return column and row of the atoms, which are the same in every image."""
@@ -256,13 +260,13 @@ class Published(Encoding):
     def amplitudes_times_basis(self, pairs: Pairs, blocks: Blocks) -> Iterator[Finding]:
         """Images are amplitudes x basis, bit for bit."""
         for start, block in blocks():
-            expected = _rendered(pairs)[start : start + len(block)]
+            expected = _rendered(pairs.images)[start : start + len(block)]
             wrong = block.view(np.uint32) != expected.view(np.uint32)
             yield from self.where(wrong, "is not amplitudes x basis", pairs, start)
 
     def basis(self, pairs: Pairs, _: Blocks) -> Iterator[Finding]:
         """The basis images are those of the formulas."""
-        found = _rendered(pairs).basis
+        found = _rendered(pairs.images).basis
         distances = np.abs(found - basis_images(found.shape[1], found.shape[2]))
         for name, distance in zip(self.channel_names, distances, strict=True):
             if not distance.max() <= BASIS_TOLERANCE:
@@ -270,7 +274,7 @@ class Published(Encoding):
 
     def amplitudes(self, pairs: Pairs, _: Blocks) -> Iterator[Finding]:
         """Amplitudes are made of the charges, populations and dipole moment of the pair."""
-        found, expected = _rendered(pairs).amplitudes, amplitudes_of(pairs.rows)
+        found, expected = _rendered(pairs.images).amplitudes, amplitudes_of(pairs.rows)
         tolerance = AMPLITUDE_TOLERANCE * np.maximum(1, np.abs(expected))
         for i, k, atom in np.argwhere(np.abs(found - expected) > tolerance):
             message = f"{self.channel_names[k]} of atom {atom + 1} is {found[i, k, atom]:.10g}"
@@ -278,22 +282,10 @@ class Published(Encoding):
             yield Finding(str(pairs.names[i]), message)
 
 
-def _rendered(pairs: Pairs) -> Rendered:
-    if not isinstance(pairs.images, Rendered):
-        raise TypeError("the images are no amplitudes x basis")
-    return pairs.images
-
-
-def numbers_in(images: Rendered) -> dict[str, Float]:
-    """Return charges and populations of the atoms, which archives of format 1 hold as amplitudes.
-
-    Returns
-    -------
-    dict
-        "charges" and "atom_populations", both float64 [N, 2] [e].
-    """
-    a = images.amplitudes
-    return {"charges": (a[:, 8] - a[:, 9]) / 10, "atom_populations": a[:, 7]}
+def _rendered(images: Images | None) -> Rendered:
+    if not isinstance(images, Rendered):
+        raise TypeError("images as amplitudes and basis are needed, not as pixels")
+    return images
 
 
 PUBLISHED = Published()

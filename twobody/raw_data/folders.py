@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -62,37 +61,30 @@ def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
     """
     try:
         with os.scandir(raw_data) as entries:
-            names = [e.name for e in entries if not e.name.startswith(".") and _is_folder(e)]
+            names = [
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".")
+                # Path says of links that lead in a circle that they are no folders.
+                and (Path(entry).is_dir() if entry.is_symlink() else entry.is_dir())
+            ]
     except OSError as error:
         what = "a readable folder of pairs"
         raise ParseError(raw_data, None, what, str(error.strerror)) from error
     if not names:
         raise ParseError(raw_data, None, "folders named after pairs (A_B)", "none")
     pairs = dict.fromkeys(sorted(filter(is_pair_name, names)))
-    faults = {
-        name: ("a folder named after two elements (A_B)", repr(name))
-        for name in names
-        if name not in pairs
-    }
+    expected = "a folder named after two elements (A_B)"
+    faults = [(name, expected, repr(name)) for name in sorted(names) if name not in pairs]
     for name in pairs:
         turned = "_".join(reversed(name.split("_")))
         if turned < name and turned in pairs:
-            faults[name] = ("every pair of elements once", f"{turned} too")
+            faults.append((name, "every pair of elements once", f"{turned} too"))
     problems = [
-        PairProblem(name, ParseError(raw_data / name, None, *faults[name]))
-        for name in sorted(faults)
+        PairProblem(name, ParseError(raw_data / name, None, expected, found))
+        for name, expected, found in faults
     ]
     return [*pairs], problems
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Tell whether `entry` is a folder; a link that leads nowhere or in a circle is none."""
-    try:
-        return entry.is_dir()
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        return False
 
 
 def read_pairs(
@@ -239,6 +231,7 @@ def _check_agreement(geometry: Geometry, detailed: DetailedOut, path: Path) -> I
     if step is not None and expected_step is not None and step != expected_step:
         expected = f"the geometry step of {DETAILED_OUT}, {expected_step}"
         yield ParseError(path, geometry.line - 1, expected, f"{step}")
+        return  # what else differs is no wonder
     for atom, bohrs in (detailed.moved_positions or {}).items():
         position, there = geometry.positions[atom], bohrs * BOHR
         if (np.abs(position - there) > POSITION_TOLERANCE).any():

@@ -10,9 +10,9 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -172,6 +172,9 @@ def _pair_name(run_dir: str) -> str:
 
 
 def _check_header(path: Path, header: Sequence[str], wanted: Sequence[Label]) -> None:
+    for separator, found in {";": "semicolons", "\t": "tabs"}.items():
+        if len(header) == 1 and separator in header[0]:
+            raise ParseError(path, 1, "columns separated by commas", found)
     names = {label.name for label in wanted}
     for name in (_PAIR_COLUMN, *(label.column for label in wanted)):
         if name.lower() not in header:
@@ -290,52 +293,23 @@ def write_label_files(raw_data: Path, pairs: Mapping[str, PairLabels]) -> None:
 
     Both files are complete before the first of them takes its place.
     """
-    label_columns = [label for label in LABELS if label.name != _BOND_LABEL]
-    labels_text = _csv_text(
-        [_PAIR_COLUMN, *(label.column for label in label_columns)],
-        (
-            [name, *(format_value(pair.labels[label.name], label) for label in label_columns)]
-            for name, pair in sorted(pairs.items())
-        ),
-    )
-    bonds_text = _csv_text(
-        [_PAIR_COLUMN, *GEOMETRY_COLUMNS, "distance_Ang"],
-        ([name, *_bond_cells(pair)] for name, pair in sorted(pairs.items())),
-    )
+    labels = [label for label in LABELS if label.name != _BOND_LABEL]
+    label_rows: list[list[Any]] = [[_PAIR_COLUMN, *(label.column for label in labels)]]
+    bond_rows: list[list[Any]] = [[_PAIR_COLUMN, *GEOMETRY_COLUMNS, "distance_Ang"]]
+    for name, pair in sorted(pairs.items()):
+        label_rows.append([name, *(_written(pair.labels[label.name], label) for label in labels)])
+        symbols, positions = pair.geometry.symbols, pair.geometry.positions.tolist()
+        atoms = chain(*((s, *xyz) for s, xyz in zip(symbols, positions, strict=True)))
+        names = "_".join(symbols), "_".join(sorted(symbols))
+        bond_rows.append([name, len(symbols), *atoms, *names, pair.labels[_BOND_LABEL]])
     with staging(raw_data) as folder:
-        (folder / LABELS_FILE).write_text(labels_text, encoding="utf-8", newline="\n")
-        (folder / BONDS_FILE).write_text(bonds_text, encoding="utf-8", newline="\n")
+        for file, rows in ((LABELS_FILE, label_rows), (BONDS_FILE, bond_rows)):
+            with (folder / file).open("w", encoding="utf-8", newline="") as stream:
+                csv.writer(stream, lineterminator="\n").writerows(rows)
         publish([(folder / file, raw_data / file) for file in (LABELS_FILE, BONDS_FILE)], raw_data)
 
 
-def _csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
-def format_value(value: LabelValue, label: Label) -> str:
-    """Write a label as a CSV cell: empty where missing, whole numbers without a fraction."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    return str(int(value)) if label.kind in ("count", "flag") else repr(float(value))
-
-
-def _bond_cells(pair: PairLabels) -> list[str]:
-    """Write a row in the order of `GEOMETRY_COLUMNS`, and the bond length."""
-    symbols = pair.geometry.symbols
-    atoms = [
-        [symbol, *(repr(float(c)) for c in position)]
-        for symbol, position in zip(symbols, pair.geometry.positions, strict=True)
-    ]
-    return [
-        str(len(symbols)),
-        *(cell for atom in atoms for cell in atom),
-        "_".join(symbols),
-        "_".join(sorted(symbols)),
-        repr(pair.labels[_BOND_LABEL]),
-    ]
+def _written(value: LabelValue, label: Label) -> LabelValue:
+    """Return what `csv` writes as short as reading allows: whole numbers without a fraction."""
+    whole = label.kind in ("count", "flag")
+    return int(value) if whole and isinstance(value, float) else value

@@ -112,6 +112,7 @@ class _Comparison(NamedTuple):
 
     file: str
     what: str  # for messages; {} is the name of the pair
+    unit: str
     found: Float
     expected: Float
     tolerance: float | Float
@@ -123,24 +124,25 @@ def _comparisons(
     """Yield what both CSV files share with the pair folders, and labels with one another."""
     rows, labels = pairs.rows, pairs.label_columns()
     found, expected = labels["distance_ang"], rows["bond_length"]
-    what = f"the bond length [Å] of {{}}/{GEO_END_XYZ}"
-    yield _Comparison(BONDS_FILE, what, found, expected, BOND_TOLERANCE)
+    what = f"the bond length of {{}}/{GEO_END_XYZ}"
+    yield _Comparison(BONDS_FILE, what, "Å", found, expected, BOND_TOLERANCE)
     for atom, k in np.ndindex(2, 3):
         found, expected = positions[:, atom, k], rows["positions"][:, atom, k]
-        what = f"{'xyz'[k]}{atom + 1} [Å] of {{}}/{GEO_END_XYZ}"
-        yield _Comparison(BONDS_FILE, what, found, expected, BOND_TOLERANCE)
+        what = f"{'xyz'[k]}{atom + 1} of {{}}/{GEO_END_XYZ}"
+        yield _Comparison(BONDS_FILE, what, "Å", found, expected, BOND_TOLERANCE)
     printed = _printed_labels(rows, scalars)
     for label in NUMERIC_LABELS:
         if label.name in printed:
             expected, absolute = printed[label.name], _PRINTED_TOLERANCE.get(label.unit, 0.0)
-            what = f"{label.column} [{label.unit}] of {{}}/{DETAILED_OUT}"
+            what = f"{label.column} of {{}}/{DETAILED_OUT}"
         elif label.formula is not None:
             expected, absolute = label.formula(labels), 0.0
-            what = f"{label.column} [{label.unit}] of {' and '.join(label.formula.sources)}"
+            what = f"{label.column} of {' and '.join(label.formula.sources)}"
         else:
             continue
         tolerance = np.maximum(absolute, LABEL_TOLERANCE * np.maximum(1, np.abs(expected)))
-        yield _Comparison(LABELS_FILE, what, labels[label.name], expected, tolerance)
+        unit = label.unit if label.kind == "number" else ""
+        yield _Comparison(LABELS_FILE, what, unit, labels[label.name], expected, tolerance)
 
 
 def _printed_labels(rows: NDArray[np.void], scalars: NDArray[np.void]) -> dict[str, Float]:
@@ -173,11 +175,12 @@ def _check_csv_files(
     pairs: Pairs, labels: LabelTable, scalars: NDArray[np.void]
 ) -> Iterator[PairProblem]:
     """Compare the CSV files with the pair folders, and labels with those they follow from."""
-    for file, what, found, expected, tolerance in _comparisons(pairs, labels.positions, scalars):
+    for compared in _comparisons(pairs, labels.positions, scalars):
+        file, what, unit, found, expected, tolerance = compared
         for i in np.flatnonzero(np.abs(found - expected) > tolerance):
             name, line = str(pairs.names[i]), int(labels.lines[file][i])
-            should_be = f"{what.format(name)}, {expected[i]:.8g}"
-            error = ParseError(pairs.path / file, line, should_be, f"{found[i]:.8g}")
+            here, there = (f"{x[i] + 0.0:.8g} {unit}".rstrip() for x in (found, expected))
+            error = ParseError(pairs.path / file, line, f"{what.format(name)}, {there}", here)
             yield PairProblem(name, error)
 
 
