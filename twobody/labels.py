@@ -39,7 +39,8 @@ class Formula:
     def __call__(self, labels: Mapping[str, Any]) -> NDArray[np.float64]:
         """Evaluate the formula; NaN where a source is missing or the formula has no value."""
         values = [np.asarray(labels[name], np.float64) for name in self.sources]
-        result: NDArray[np.float64] = self.function(*values)
+        with np.errstate(all="ignore"):  # of numbers that mean nothing, inf is as good as any
+            result: NDArray[np.float64] = self.function(*values)
         return result
 
 

@@ -88,7 +88,7 @@ _HEAD = re.compile(
     + b"\n"
 )
 _SYMBOL = 5  # bytes before the numbers of an atom
-_ATOM_ROW = _SYMBOL + len(4 * "      0.00000000\n") - 3
+_ATOM_ROW = _SYMBOL + 4 * len("      0.00000000") + len("\n")
 
 
 def _head_and_body(pair: Texts) -> tuple[list[float], bytes] | None:

@@ -182,6 +182,11 @@ def _check_csv_files(
             here, there = (f"{x[i] + 0.0:.8g} {unit}".rstrip() for x in (found, expected))
             error = ParseError(pairs.path / file, line, f"{what.format(name)}, {there}", here)
             yield PairProblem(name, error)
+    guesses = pairs.label_columns()["system_id_guess"]
+    for i in np.flatnonzero((guesses != "") & (guesses != pairs.names)):
+        name, line = str(pairs.names[i]), int(labels.lines[LABELS_FILE][i])
+        should_be, guess = f"system_id_guess {name!r}", repr(str(guesses[i]))
+        yield PairProblem(name, ParseError(pairs.path / LABELS_FILE, line, should_be, guess))
 
 
 def _check_geometries(pairs: Pairs) -> Iterator[PairProblem]:
