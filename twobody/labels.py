@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 HARTREE_TO_EV = 27.211386245988  # CODATA 2018
 AU_TO_DEBYE = 2.541746473  # CODATA 2018: e a0 in debye
-BOHR_TO_ANGSTROM = 0.529177210903  # CODATA 2018
 
 Kind = Literal["number", "count", "flag", "text"]
 LabelValue = float | str | None

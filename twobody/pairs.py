@@ -140,7 +140,7 @@ class Pairs:
     @property
     def metadata(self) -> Float:
         """The columns `METADATA_NAMES`, float64 [N, 8]."""
-        numbers: Float = self.rows.view(np.float64).reshape(len(self), -1)
+        numbers: Float = self.rows.view(np.float64).reshape(len(self), ROW.itemsize // 8)
         return numbers[:, -len(METADATA_NAMES) :]
 
     def label(self, name: str) -> Float:

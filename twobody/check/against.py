@@ -10,7 +10,6 @@ import numpy as np
 from tqdm import tqdm
 
 from twobody.check.compare import only_in_one
-from twobody.check.laws import LABEL_TOLERANCE
 from twobody.check.quantities import shared_quantities
 from twobody.check.verify import Check, check
 from twobody.encodings import get_encoding
@@ -18,7 +17,7 @@ from twobody.errors import Finding, PairProblem
 from twobody.pairs import Pairs
 from twobody.raw_data.derive import collect_pair
 from twobody.raw_data.folders import read_pair
-from twobody.raw_data.read import read
+from twobody.raw_data.read import LABEL_TOLERANCE, read
 from twobody.tables import plain
 
 
@@ -50,7 +49,7 @@ def raw_pairs(pairs: Pairs, raw: Pairs, problems: Sequence[PairProblem]) -> Iter
         _, errors = read_pair(raw.path / name)
         if not errors:  # one that did not converge may have been left out
             yield Finding(name, "is not in the archive")
-    reasons = {problem.pair_name: str(problem.error) for problem in problems}
+    reasons = {problem.pair_name: str(problem.error) for problem in reversed(problems)}
     for name in names["only_in_first"]:
         yield Finding(name, reasons.get(name, "is not in the raw files"))
 

@@ -14,18 +14,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.dftbplus import POPULATION_TOLERANCE
+from twobody.dftbplus import BOHR, POPULATION_TOLERANCE
 from twobody.elements import COVALENT_RADII, SHORTEST_PHYSICAL_BOND
 from twobody.errors import Finding
-from twobody.labels import AU_TO_DEBYE, BOHR_TO_ANGSTROM, HARTREE_TO_EV, LABELS, NUMERIC_LABELS
+from twobody.labels import AU_TO_DEBYE, HARTREE_TO_EV, LABELS, NUMERIC_LABELS
 from twobody.pairs import METADATA_NAMES, Float, Pairs, distances
-from twobody.raw_data.read import BOND_TOLERANCE
+from twobody.raw_data.read import BOND_TOLERANCE, DIPOLE_TOLERANCE, LABEL_TOLERANCE
 
 FLOAT32_TOLERANCE = 1e-5  # Å, e: positions and populations are stored as float32
-LABEL_TOLERANCE = 1e-6  # of 1 or the value, in its unit: label files may have six decimals
 ENERGY_TOLERANCE = 1e-3  # eV: detailed.out prints 1e-4 eV, and values of the hartree differ by 1e-7
 DEBYE_TOLERANCE = 1e-3  # D: values of the debye in use differ by 1e-5
-DIPOLE_TOLERANCE = 1e-5  # au, and 1e-6 of sum |q r|: positions are stored as float32
 
 Check = Callable[[Pairs], Iterator[Finding]]
 
@@ -183,8 +181,8 @@ def populations(pairs: Pairs) -> Iterator[Finding]:
 
 def dipole_moment(pairs: Pairs) -> Iterator[Finding]:
     """The dipole moment is the sum of charge times position."""
-    # Of the positions as they are: the moment of a charged pair depends on the origin.
-    terms = pairs.rows["charges"][..., None] * pairs.rows["positions"] / BOHR_TO_ANGSTROM
+    # Of the positions as they are, in float32: the moment of a charged pair depends on the origin.
+    terms = pairs.rows["charges"][..., None] * pairs.rows["positions"] / BOHR
     tolerance = DIPOLE_TOLERANCE + 1e-6 * np.abs(terms).sum(axis=1)
     for k, axis in enumerate("xyz"):
         found, expected = pairs.rows["dipole"][:, k], terms.sum(axis=1)[:, k]
