@@ -62,11 +62,11 @@ def collect(raw_data: Path, skip_invalid: bool) -> None:
         if problems and not (skip_invalid and pairs):
             raise click.ClickException(f"{counted(len(problems), 'problem')}; nothing was written")
         write_label_files(raw_data, pairs)
+        left_out = len({problem.pair_name for problem in problems})
+        kept = counted(len(pairs), "pair") + (f", {left_out} left out" if left_out else "")
+        click.echo(f"{raw_data / LABELS_FILE}, {raw_data / BONDS_FILE}: {kept}")
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    left_out = len({problem.pair_name for problem in problems})
-    kept = counted(len(pairs), "pair") + (f", {left_out} left out" if left_out else "")
-    click.echo(f"{raw_data / LABELS_FILE}, {raw_data / BONDS_FILE}: {kept}")
 
 
 class FiniteRange(click.FloatRange):
@@ -200,6 +200,7 @@ def run(
                 where = "here" if scheduler is None else "on the cluster"
                 raise click.ClickException(f"{dftb_command[0]} was not found {where}. {HOW_TO}")
             account = campaign.run_campaign(output, plan(command), workers, compute)
+        report(output, account)
     except ModuleNotFoundError as error:
         extra = "generate" if scheduler is None else "dask"
         install = f'python -m pip install ".[{extra}]"'
@@ -209,7 +210,6 @@ def run(
     except KeyboardInterrupt:
         click.echo("stopped; the same command goes on from here", err=True)
         raise SystemExit(130) from None
-    report(output, account)
 
 
 def report(output: Path, account: Account) -> None:

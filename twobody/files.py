@@ -52,8 +52,10 @@ def staging(folder: Path) -> Iterator[Path]:
         with _locked(folder):
             _recover(folder)
             for old in folder.glob(".twobody-*.part"):
-                with suppress(OSError), _locked(old, wait=False):  # a live build holds its own
-                    shutil.rmtree(old)
+                # A live build holds the lock of its own; without locks nobody can tell.
+                with suppress(OSError), _locked(old, wait=False) as alone:
+                    if alone:
+                        shutil.rmtree(old)
             new = Path(tempfile.mkdtemp(prefix=".twobody-", suffix=".part", dir=folder))
             stack.callback(shutil.rmtree, new, ignore_errors=True)
             stack.enter_context(_locked(new))
@@ -129,10 +131,10 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def lock(handle: int, *, wait: bool = True) -> None:
+def lock(handle: int, *, wait: bool = True) -> bool:
     """Take the lock of an open file or folder, and hold it until it is closed.
 
-    Where the system or the file system has no locks, nothing keeps processes apart.
+    Returns False where the system or the file system has no locks: nothing keeps processes apart.
 
     Raises
     ------
@@ -140,22 +142,24 @@ def lock(handle: int, *, wait: bool = True) -> None:
         Another process holds the lock, and `wait` is false.
     """
     if fcntl is None:
-        return
+        return False
     try:
         fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
+        return False
+    return True
 
 
 @contextmanager
-def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    if fcntl is None:  # Windows, where folders cannot be opened
-        yield
+def _locked(folder: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock of a folder; yield whether no live process can be at work there."""
+    if fcntl is None:  # Windows, where folders cannot be opened, nor removed with open files
+        yield True
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        lock(handle, wait=wait)
-        yield
+        yield lock(handle, wait=wait)
     finally:
         os.close(handle)

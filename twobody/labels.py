@@ -32,18 +32,10 @@ _LEGAL_VALUES: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Formula:
-    """How a label follows from others.
+    """How a label follows from others."""
 
-    Attributes
-    ----------
-    sources : tuple of str
-        Names of the labels that it follows from.
-    function : function
-        Of their values, float64 arrays of one shape; NaN is a missing value.
-    """
-
-    sources: tuple[str, ...]
-    function: Callable[..., Any]
+    sources: tuple[str, ...]  # names of the labels that it follows from
+    function: Callable[..., Any]  # of their values, float64 arrays of one shape; NaN is missing
 
     def __call__(self, labels: Mapping[str, Any]) -> NDArray[np.float64]:
         """Evaluate the formula; NaN where a source is missing or the formula has no value."""
@@ -55,28 +47,15 @@ class Formula:
 
 @dataclass(frozen=True)
 class Label:
-    """One label.
+    """One label; a row of the table below."""
 
-    Attributes
-    ----------
-    column : str
-        The name in the CSV files; in lower case the name everywhere else.
-    unit : str
-        "1" where the value is a pure number, "0/1" for flags, "text" for text.
-    kind : "number", "count" (a whole number, 0 or more), "flag" (0 or 1) or "text"
-    group, meaning, source : str
-        For people; `source` is the file of DFTB+ and what is read there.
-    formula : Formula or None
-        How it follows from labels that stand before it, if it does.
-    """
-
-    column: str
-    unit: str
-    kind: Kind
+    column: str  # the name in the CSV files; in lower case the name everywhere else
+    unit: str  # "1" for a pure number, "0/1" for flags, "text" for text
+    kind: Kind  # a count is a whole number, 0 or more, a flag is 0 or 1
     group: str
     meaning: str
-    source: str
-    formula: Formula | None = None
+    source: str  # the file of DFTB+, and what is read there
+    formula: Formula | None = None  # how it follows from labels that stand before it, if it does
 
     @property
     def name(self) -> str:

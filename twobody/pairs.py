@@ -35,10 +35,10 @@ ROW = np.dtype(
         ("atom_populations", "<f8", (2,)),  # [e] of detailed.out
         ("charges", "<f8", (2,)),  # [e] gross charges
         ("orbital_populations", "<f8", (2, N_ORBITALS)),  # [e] summed over shells and spins
-        ("dipole", "<f8", (3,)),  # [au]
-        ("total_charge", "<f8"),  # [e]
+        ("total_charge", "<f8"),  # [e] from here on what archives call metadata
         ("fermi_level", "<f8"),  # [H]
         ("total_energy", "<f8"),  # [H]
+        ("dipole", "<f8", (3,)),  # [au]
         ("num_atoms", "<f8"),
         ("bond_length", "<f8"),  # [Å]
     ]
@@ -50,7 +50,7 @@ METADATA_NAMES: tuple[str, ...] = (
     *("total_charge", "fermi_level", "total_energy"),
     *("dipole_x", "dipole_y", "dipole_z", "num_atoms", "bond_length"),
 )
-"""The numbers that archives hold as metadata: columns of `ROW`, with the dipole as x, y and z."""
+"""The numbers that archives hold as metadata: the last of `ROW`."""
 
 
 class Images(Protocol):
@@ -140,10 +140,8 @@ class Pairs:
     @property
     def metadata(self) -> Float:
         """The columns `METADATA_NAMES`, float64 [N, 8]."""
-        rows = self.rows
-        before = [rows[name] for name in ("total_charge", "fermi_level", "total_energy")]
-        after = [rows[name] for name in ("num_atoms", "bond_length")]
-        return np.column_stack([*before, rows["dipole"], *after])
+        numbers: Float = self.rows.view(np.float64).reshape(len(self), -1)
+        return numbers[:, -len(METADATA_NAMES) :]
 
     def label(self, name: str) -> Float:
         """Return a numeric label, float64 [N]; NaN where missing, and everywhere if unknown."""
@@ -152,9 +150,8 @@ class Pairs:
 
     def label_columns(self) -> Columns:
         """Return every label by name, those of the schema in its order, unknown ones behind."""
-        numeric = dict(zip(self.label_names.tolist(), self.label_values.T, strict=True))
-        texts = dict(zip(self.text_label_names.tolist(), self.text_label_values.T, strict=True))
-        columns = {**numeric, **texts}
+        columns = dict(zip(self.label_names.tolist(), self.label_values.T, strict=True))
+        columns |= zip(self.text_label_names.tolist(), self.text_label_values.T, strict=True)
         known = [label.name for label in LABELS if label.name in columns]
         return {name: columns[name] for name in dict.fromkeys([*known, *columns])}
 
@@ -162,8 +159,8 @@ class Pairs:
         """Return elements, positions [Å], populations [e] and bond length [Å] by name."""
         columns: Columns = {f"element_{k + 1}": self.elements[:, k] for k in range(2)}
         for k in range(2):
-            positions = self.rows["positions"][:, k].T
-            columns |= {f"{axis}{k + 1}": x for axis, x in zip("xyz", positions, strict=True)}
+            positions = self.rows["positions"][:, k]
+            columns |= {f"{axis}{k + 1}": positions[:, i] for i, axis in enumerate("xyz")}
             columns[f"population_{k + 1}"] = self.rows["populations"][:, k]
         return columns | {"bond_length_ang": self.rows["bond_length"]}
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import hsd
 import pytest
@@ -60,6 +61,22 @@ class TestChain:
         built = runner.invoke(build_dataset.main, [str(stand_in.output), str(tmp_path / "built")])
         assert built.exit_code == 0, built.output
         assert "3 found, 3 kept, 0 skipped" in built.output
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+    @pytest.mark.parametrize("what", ["run", "collect"])
+    def test_a_full_standard_output_is_one_line(self, stand_in, what):
+        stand_in.run()
+        collect = [*command(stand_in)[:2], "collect", str(stand_in.output)]
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                command(stand_in) if what == "run" else collect,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == 1
+        assert done.stderr == "Error: [Errno 28] No space left on device\n"
 
     def test_nothing_is_shown_of_the_progress_when_piped(self, stand_in):
         result = subprocess.run(command(stand_in), capture_output=True, text=True, check=True)
@@ -293,7 +310,7 @@ class TestFailures:
         )
         assert result.returncode == 1
         assert result.stderr.count("\n") == 1
-        assert "File too large" in result.stderr
+        assert f"File too large: '{stand_in.output}'" in result.stderr
         assert stand_in.pairs() == ["H_H"]
         assert (stand_in.output / "run_log.csv").read_bytes() == log
         assert stand_in.run().exit_code == 0

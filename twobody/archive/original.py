@@ -57,7 +57,7 @@ def read_original(archive: Container) -> Pairs:
         rows=rows,
         label_names=_text(archive, list(numbers)),
         label_units=np.array([units.get(name, "") for name in numbers], np.str_),
-        label_values=np.array(list(numbers.values())).reshape(-1, n).T,
+        label_values=np.array(list(numbers.values())).reshape(len(numbers), n).T,
         text_label_names=_text(archive, list(texts)),
         text_label_values=text_values.reshape(n, len(texts)),
         encoding=DEFAULT,

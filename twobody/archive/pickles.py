@@ -93,12 +93,12 @@ def unpickle_array(data: bytes, packed_size: int) -> NDArray[Any]:
     ValueError
         Anything else is in the pickle, or it is damaged. Nothing has been run.
     """
-    machine = _Machine(data)
     try:
-        return machine.run(_OPCODES + _OPCODES_PER_BYTE * packed_size)
+        return _Machine(data).run(_OPCODES + _OPCODES_PER_BYTE * packed_size)
     # What operands of a wrong type, number or value bring about.
-    except (TypeError, LookupError, OverflowError, struct.error) as error:
-        raise ValueError(str(error)) from error
+    except (ValueError, TypeError, LookupError, struct.error) as error:
+        fault = str(error)
+    raise ValueError(fault)  # here, so that it does not keep all that the machine holds
 
 
 def _is_plain(value: object) -> bool:

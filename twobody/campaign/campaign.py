@@ -242,14 +242,16 @@ def _cells(attempt: Attempt) -> list[object]:
 def _only_campaign(output: Path) -> Iterator[TextIO]:
     """Open the run log, and keep other campaigns out of the folder until it is closed."""
     output.mkdir(parents=True, exist_ok=True)
-    with (output / RUN_LOG).open("a", newline="", encoding="utf-8") as log:
-        try:
+    try:
+        with (output / RUN_LOG).open("a", newline="", encoding="utf-8") as log:
             lock(log.fileno(), wait=False)
-        except BlockingIOError as error:
-            raise BlockingIOError(
-                f"{output}: another campaign is at work in this folder"
-            ) from error
-        yield log
+            yield log
+    except BlockingIOError as error:
+        raise BlockingIOError(f"{output}: another campaign is at work in this folder") from error
+    except OSError as error:
+        if error.errno is not None and error.filename is None:  # where the disk is full
+            error.filename = str(output)
+        raise
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def names(pairs: Pairs) -> Iterator[Finding]:
 
 def finite(pairs: Pairs) -> Iterator[Finding]:
     """Geometries, bond lengths and dipole moments are finite numbers; no number is infinite."""
-    wrong = ~np.isfinite(pairs.geometries).reshape(len(pairs), -1).all(axis=1)
+    wrong = np.any(~np.isfinite(pairs.geometries), axis=(1, 2))
     yield from _where(pairs, wrong, "its geometry is not")
     original = pairs.provenance is None  # whose archives may lack all metadata
     for name, values in zip(METADATA_NAMES, pairs.metadata.T, strict=True):

@@ -71,6 +71,18 @@ def verify(archive: Container) -> list[Check]:
     return checks
 
 
+def read_whole(archive: Container) -> Pairs:
+    """Read everything, also what is not shown, so that damage and hostile pickles are named."""
+    pairs = pairs_in(archive)
+    for name, member in archive.members.items():
+        if member.dtype.hasobject:
+            archive.read_objects(name)
+        else:
+            for _ in archive.blocks(name, 64):
+                pass
+    return pairs
+
+
 def has_errors(checks: Iterable[Check]) -> bool:
     """Tell whether any check failed; warnings are not errors."""
     return any(check.findings and not check.warning for check in checks)

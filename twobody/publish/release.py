@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 
 from twobody import __version__
-from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV
+from twobody.analysis import ANALYSIS, ANALYSIS_FILES
 from twobody.archive.layout import ARCHIVE
 from twobody.archive.reader import read
 from twobody.encodings import get_encoding
@@ -54,10 +54,9 @@ def check_release(folder: Path, source: Path) -> None:
         if not (source / name).is_file():
             raise ParseError(source / name, None, "a checkout of the repository", "no such file")
     release_date(source / CITATION)
-    above = (folder, *folder.absolute().parents)
-    existing = next(place for place in above if os.path.lexists(place))
-    if not existing.is_dir():
-        raise ParseError(existing, None, "a folder, or nothing", "a file")
+    for place in (folder, *folder.absolute().parents):
+        if os.path.lexists(place) and not place.is_dir():
+            raise ParseError(place, None, "a folder, or nothing", "a file")
     target = folder / NAME
     others = _files(target) - _listed(target) if target.is_dir() else {NAME}
     if os.path.lexists(target) and others:
@@ -70,9 +69,8 @@ def write_release(folder: Path, archive: Path, source: Path) -> Path:
 
     Parameters
     ----------
-    folder : Path
-    archive : Path
-        ``analysis/`` is beside it.
+    folder, archive : Path
+        ``analysis/`` is beside the archive.
     source : Path
         A checkout of the repository: loaders, the package, licence, citation.
 
@@ -88,9 +86,14 @@ def write_release(folder: Path, archive: Path, source: Path) -> Path:
     """
     check_release(folder, source)
     folder.mkdir(parents=True, exist_ok=True)
+    modules = [path for name in LOADER_MODULES for path in sorted(source.glob(f"twobody/{name}"))]
+    copied = [*(source / name for name in (LICENCE, CITATION, *LOADERS)), *modules]
+    tables = [archive.parent / ANALYSIS / name for name in ANALYSIS_FILES]
+    origins = {path.relative_to(source): path for path in copied}
+    origins |= {Path(ANALYSIS, path.name): path for path in tables if path.exists()}
     with staging(folder) as staged:
         release = staged / NAME
-        for name, origin in _origins(archive, source).items():
+        for name, origin in (origins | {Path(ARCHIVE): archive}).items():
             (release / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(origin, release / name)
         pairs = read(release / ARCHIVE)
@@ -101,20 +104,6 @@ def write_release(folder: Path, archive: Path, source: Path) -> Path:
         _write(release / SUMS, "".join(lines))
         publish_folder(release, folder / NAME)
     return folder / NAME
-
-
-def _origins(archive: Path, source: Path) -> dict[str, Path]:
-    """Return what is copied: the place in the release, and where it is."""
-    package = source / "twobody"
-    modules = [path for pattern in LOADER_MODULES for path in sorted(package.glob(pattern))]
-    copied = [source / name for name in (LICENCE, CITATION, *LOADERS)] + modules
-    origins = {path.relative_to(source).as_posix(): path for path in copied}
-    origins[ARCHIVE] = archive
-    for name in ANALYSIS_FILES:
-        path = archive.parent / ANALYSIS / name
-        if name != SKIPPED_CSV or path.exists():
-            origins[f"{ANALYSIS}/{name}"] = path
-    return origins
 
 
 def release_date(citation: Path) -> str:
