@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from twobody.benchmark.predictions import Predictions, ScoredRows
 from twobody.benchmark.source import Pairs
-from twobody.benchmark.splits import PARTS, TRAINING, read_splits
+from twobody.benchmark.splits import PARTS, read_splits
 from twobody.benchmark.targets import (
     ABS_DIPOLE_Z,
     DERIVED,
@@ -76,7 +76,7 @@ class Score:
     n : int
         Predictions that have a true value; a pair counts once per fold that tests it.
     constant : float
-        MAE of the median of the fold's training part.
+        MAE of the median over the pairs that the fold does not test.
     single, ensemble : Errors
         Of single models (the mean over seeds), and of the mean of their predictions.
     """
@@ -156,8 +156,9 @@ class Evaluator:
         self.labels[ABS_DIPOLE_Z] = np.abs(pairs.label("dipole_z_d"))
         self.digest = labels_digest(pairs.names, self.labels)
         self._weights = element_draws(pairs.atomic_numbers)
+        tested = {fold: np.char.startswith(role, "C") for fold, role in cells.items()}
         self._medians = {
-            name: {fold: np.nanmedian(values[role == TRAINING]) for fold, role in cells.items()}
+            name: {fold: np.nanmedian(values[~held]) for fold, held in tested.items()}
             for name, values in self.labels.items()
         }
 
@@ -270,7 +271,7 @@ class Evaluator:
             return np.asarray(total / weight)
 
     def _constant(self, split: str, label: str, rows: ScoredRows) -> _Float:
-        """Return the median of the training part of the fold of each test row."""
+        """Return, for each test row, the median over the pairs that its fold does not test."""
         medians = self._medians[label]
         return np.array([medians[f"{split}-{fold}"] for fold in rows.folds.tolist()])
 

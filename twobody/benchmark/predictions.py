@@ -11,7 +11,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from twobody.errors import ParseError
 from twobody.text import decode, parse_integer, quote, read_bytes, split_lines
 
 KEYS = ("pair_name", "fold", "part", "seed")
-MOST_BYTES = 1 << 28  # of a file when unpacked: fifty seeds of all labels
+MOST_BYTES = 1 << 26  # of a file when unpacked: a hundred seeds of all labels
 
 _Float = NDArray[np.float64]
 
@@ -88,6 +88,24 @@ class Predictions:
     def rows(self) -> ScoredRows:
         """What the columns of `values` are predictions of."""
         return scored_rows(self.split, self.folds)
+
+    def joined(self, other: Predictions) -> Predictions:
+        """Return the predictions of both, of other seeds of the same model, sorted by seed.
+
+        Raises
+        ------
+        ParseError
+            They are of other labels.
+        """
+        if self.columns.keys() != other.columns.keys():
+            expected = f"predictions of {', '.join(other.columns)}, as before,"
+            raise ParseError(self.path, None, expected, ", ".join(self.columns))
+        seeds = (*self.seeds, *other.seeds)
+        columns = {
+            label: np.concatenate([values, other.columns[label]])[np.argsort(seeds)]
+            for label, values in self.columns.items()
+        }
+        return replace(self, seeds=tuple(sorted(seeds)), columns=columns)
 
 
 def rounded(values: _Float) -> _Float:

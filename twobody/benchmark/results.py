@@ -38,6 +38,8 @@ class Run:
         SHA-256 of the names and labels of the archive, and of the file of splits.
     encoding : str
         The image encoding that the model saw; empty without one.
+    train_pairs : int
+        The number of pairs trained on, where it was limited; 0 where it was not.
     parameters : int
         Number of trained parameters; 0 where the model does not say.
     seconds : float
@@ -52,6 +54,7 @@ class Run:
     labels: str
     splits: str = SPLITS_SHA256
     encoding: str = ""
+    train_pairs: int = 0
     parameters: int = 0
     seconds: float = 0.0
     device: str = ""

@@ -117,6 +117,8 @@ class Task:
         ``dataset_combined.npz``.
     encoding : str, optional
         The images that the track `density` shows.
+    pairs : Pairs, optional
+        The content of the archive, if it was read before.
 
     Attributes
     ----------
@@ -132,11 +134,13 @@ class Task:
 
     Examples
     --------
-    >>> task = Task("element", track="geometry")  # doctest: +SKIP
-    >>> for fold in task.folds:  # doctest: +SKIP
-    ...     model.fit(fold.train, fold.validation)
-    ...     task.record(fold, model.predict(fold.test))
-    >>> task.score()  # doctest: +SKIP
+    ::
+
+        task = Task("element", track="geometry")
+        for fold in task.folds:
+            model.fit(fold.train, fold.validation)
+            task.record(fold, model.predict(fold.test))
+        task.score()
     """
 
     def __init__(
@@ -160,6 +164,11 @@ class Task:
         self._evaluator = Evaluator(pairs)
         self._samples = self._all_samples(pairs)
         self._recorded: dict[tuple[int, int], dict[str, _Float]] = {}  # under (fold, seed)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the names and labels of the archive."""
+        return self._evaluator.digest
 
     @property
     def folds(self) -> Iterator[Fold]:
@@ -260,7 +269,7 @@ class Task:
             missing = min(set(FOLDS[self.split]) - set(predictions.folds))
             raise ParseError(path, None, f"all folds of {self.split}", f"none of {missing}")
         name = path.name.removesuffix(".csv.gz")
-        run = Run(self.split, self.track, predictions.seeds, labels=self._evaluator.digest)
+        run = Run(self.split, self.track, predictions.seeds, labels=self.digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         with staging(path.parent) as staged:
             (staged / "predictions").write_bytes(format_predictions(predictions))
