@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from twobody.benchmark.evaluate import Evaluator
 from twobody.benchmark.predictions import Predictions
 from twobody.benchmark.results import read_result
 from twobody.benchmark.runner import Ledger, Outcome, Row, Settings, Training, outcomes
-from twobody.benchmark.splits import FOLDS
-from twobody.benchmark.targets import TRACKS
+from twobody.benchmark.splits import FOLDS, PARTS
+from twobody.benchmark.targets import DERIVED, TARGETS, TRACKS
 from twobody.models import MODELS
 
 _ARCHIVE = click.option(
@@ -121,7 +122,7 @@ def train_all(ledgers: dict[Row, Ledger], settings: Settings, jobs: int) -> int:
             bar.update(1)
             if isinstance(outcome, Exception):
                 failed += 1
-                bar.write(f"{training}: {outcome}", file=click.get_text_stream("stderr"))
+                bar.write(f"{training}: {outcome}", file=sys.stderr)
             else:
                 ledgers[training.row].keep(training, outcome)
                 ledgers[training.row].finish(settings)
@@ -137,10 +138,10 @@ def try_out(rows: Sequence[Row], settings: Settings, jobs: int, evaluator: Evalu
             bar.update(1)
             if isinstance(outcome, Exception):
                 failed += 1
-                bar.write(f"{training}: {outcome}", file=click.get_text_stream("stderr"))
+                bar.write(f"{training}: {outcome}", file=sys.stderr)
             else:
                 text = maes(training, outcome, evaluator)
-                bar.write(f"{training}: {text}", file=click.get_text_stream("stdout"))
+                bar.write(f"{training}: {text}", file=sys.stdout)
     return failed
 
 
@@ -149,9 +150,12 @@ def maes(training: Training, outcome: Outcome, evaluator: Evaluator) -> str:
     row, folds = training.row, (training.fold,)
     columns = {label: np.array([values]) for label, values in outcome.predictions.items()}
     predictions = Predictions(str(training), row.split, row.track, folds, (0,), columns)
-    scores = evaluator.scores(predictions).items()
-    found = " ".join(f"{part}:{label} {score.single.mae:.3g}" for (part, label), score in scores)
-    return f"{outcome.seconds:.1f} s; MAE {found}"
+    scores = evaluator.scores(predictions)
+    first = PARTS[row.split][0]
+    found = ", ".join(
+        f"{label} {scores[first, label].single.mae:.3g}" for label in TARGETS if label in columns
+    )
+    return f"{outcome.seconds:.1f} s, MAE in {first}: {found}"
 
 
 @main.command()
@@ -171,8 +175,12 @@ def score(file: Path, as_csv: bool, archive: Path) -> None:
         return
     click.echo(f"{result.model} on {result.run.key}, seeds {list(result.run.seeds)}")
     with pd.option_context("display.width", None, "display.max_columns", None):
-        shown = frame.drop(columns="derived")
+        shown = frame.dropna(axis="columns", how="all").drop(columns="derived")
+        if len(result.run.seeds) == 1:
+            shown = shown.loc[:, ~shown.columns.str.startswith("ensemble_")]
+        shown.index = [f"{part} {label}{' *' * (label in DERIVED)}" for part, label in frame.index]
         click.echo(shown.to_string(float_format="{:.4g}".format, na_rep="–"))
+    click.echo("* follows from others by identity")
 
 
 @main.command("list")

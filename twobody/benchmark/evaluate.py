@@ -11,6 +11,7 @@ weigh it twice.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -172,20 +173,30 @@ class Evaluator:
         """
         self.check_units(predictions)
         rows, values = predictions.rows, with_derived(predictions.columns)
-        scores = {}
-        for label in (*TARGETS, *DERIVED):
-            if label in values:
-                constant = self._constant(predictions.split, label, rows)
-                truth = self.labels[label][rows.pairs]
-                for part in PARTS[predictions.split]:
-                    scored = (rows.parts == part) & ~np.isnan(truth)
-                    scores[part, label] = self._score(
-                        rows.pairs[scored],
-                        truth[scored],
-                        values[label][:, scored],
-                        constant[scored],
-                    )
-        return scores
+        parts = {}
+        errors = []  # of single models and of the ensemble, for the draws of all at once
+        for label in (name for name in (*TARGETS, *DERIVED) if name in values):
+            constant = self._constant(predictions.split, label, rows)
+            truth = self.labels[label][rows.pairs]
+            for part in PARTS[predictions.split]:
+                scored = (rows.parts == part) & ~np.isnan(truth)
+                single = np.abs(values[label] - truth)[:, scored]
+                ensemble = np.abs(values[label].mean(axis=0) - truth)[None, scored]
+                parts[part, label] = single, ensemble, np.abs(constant - truth)[scored]
+                errors += [
+                    (rows.pairs[scored], single.mean(axis=0)),
+                    (rows.pairs[scored], ensemble[0]),
+                ]
+        draws = iter(self._draws(errors))
+        return {
+            key: Score(
+                n=len(constant),
+                constant=_mean(constant),
+                single=Errors(_mean(single), _rmse(single), next(draws)),
+                ensemble=Errors(_mean(ensemble), _rmse(ensemble), next(draws)),
+            )
+            for key, (single, ensemble, constant) in parts.items()
+        }
 
     def classifications(
         self, predictions: Predictions
@@ -241,34 +252,23 @@ class Evaluator:
                     expected = f"{label} in {UNITS[label]}"
                     raise ParseError(predictions.path, None, expected, f"values in {unit}")
 
-    def _score(
-        self, pairs: NDArray[np.int64], truth: _Float, values: _Float, constant: _Float
-    ) -> Score:
-        if not len(pairs):
-            nothing = Errors(np.nan, np.nan, np.full(len(self._weights), np.nan))
-            return Score(0, np.nan, nothing, nothing)
-        errors = np.abs(values - truth)
-        ensemble = np.abs(values.mean(axis=0) - truth)
-        single = Errors(
-            float(errors.mean()),
-            float(np.sqrt((errors**2).mean(axis=1)).mean()),
-            self._draws(pairs, errors.mean(axis=0)),
-        )
-        of_mean = Errors(
-            float(ensemble.mean()),
-            float(np.sqrt((ensemble**2).mean())),
-            self._draws(pairs, ensemble),
-        )
-        of_constant = float(np.abs(constant - truth).mean())
-        return Score(len(pairs), of_constant, single, of_mean)
+    def _draws(self, errors: Sequence[tuple[NDArray[np.int64], _Float]]) -> _Float:
+        """Return the mean of errors of pairs in every draw, NaN where a draw has none of the pairs.
 
-    def _draws(self, pairs: NDArray[np.int64], errors: _Float) -> _Float:
-        """Return the mean error in every draw; a draw may have none of the pairs: NaN."""
+        Parameters
+        ----------
+        errors : K times int64 [n], float64 [n]
+
+        Returns
+        -------
+        float64 [K, B]
+        """
         n = self._weights.shape[1]
-        sums = np.bincount(pairs, errors, n), np.bincount(pairs, minlength=n)
-        total, weight = (self._weights @ np.stack(sums, axis=1)).T
+        sums = [np.bincount(pairs, values, n) for pairs, values in errors]
+        counts = [np.bincount(pairs, minlength=n) for pairs, _ in errors]
+        total, weight = (self._weights @ np.array(each, float).T for each in (sums, counts))
         with np.errstate(invalid="ignore"):
-            return np.asarray(total / weight)
+            return np.asarray((total / weight).T)
 
     def _constant(self, split: str, label: str, rows: ScoredRows) -> _Float:
         """Return, for each test row, the median over the pairs that its fold does not test."""
@@ -284,6 +284,15 @@ def labels_digest(names: NDArray[np.str_], labels: dict[str, _Float]) -> str:
         values = np.where(np.isnan(labels[name]), np.nan, labels[name] + 0.0)
         digest.update(f"\0{name}\0".encode() + values.astype("<f8").tobytes())
     return digest.hexdigest()
+
+
+def _mean(errors: _Float) -> float:
+    return float(errors.mean()) if errors.size else np.nan
+
+
+def _rmse(errors: _Float) -> float:
+    """Return the mean over models of their root mean square errors, of float64 [S, n]."""
+    return float(np.sqrt((errors**2).mean(axis=1)).mean()) if errors.size else np.nan
 
 
 def _interval(draws: _Float) -> tuple[float, float]:
