@@ -18,8 +18,12 @@ from twobody.benchmark.predictions import Predictions
 from twobody.benchmark.results import read_result
 from twobody.benchmark.runner import Ledger, Outcome, Row, Settings, Training, outcomes
 from twobody.benchmark.splits import FOLDS, PARTS
+from twobody.benchmark.table import PAGES, leaderboard, with_leaderboard
 from twobody.benchmark.targets import DERIVED, TARGETS, TRACKS
 from twobody.models import MODELS
+from twobody.text import read_text
+
+SOURCE = Path(__file__).resolve().parent
 
 _ARCHIVE = click.option(
     "--archive",
@@ -181,6 +185,21 @@ def score(file: Path, as_csv: bool, archive: Path) -> None:
         shown.index = [f"{part} {label}{' *' * (label in DERIVED)}" for part, label in frame.index]
         click.echo(shown.to_string(float_format="{:.4g}".format, na_rep="–"))
     click.echo("* follows from others by identity")
+
+
+@main.command()
+@_RESULTS
+@_ARCHIVE
+def table(results: Path, archive: Path) -> None:
+    """Put the leaderboard, made from the results, into README.md and docs/benchmark.md."""
+    try:
+        blocks = leaderboard(results, Evaluator(source.read(archive)))
+        for name in PAGES:
+            path = SOURCE / name
+            page = with_leaderboard(read_text(path), blocks)
+            path.write_text(page, encoding="utf-8", newline="\n")
+    except (ParseError, OSError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command("list")
