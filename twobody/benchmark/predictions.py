@@ -98,7 +98,7 @@ class Predictions:
             They are of other labels.
         """
         if self.columns.keys() != other.columns.keys():
-            expected = f"predictions of {', '.join(other.columns)}, as before,"
+            expected = f"predictions of {', '.join(other.columns)} as of the other seeds"
             raise ParseError(self.path, None, expected, ", ".join(self.columns))
         seeds = (*self.seeds, *other.seeds)
         columns = {

@@ -155,8 +155,8 @@ def read_result(path: Path, labels: str) -> Result:
         ("splits", SPLITS_SHA256, run.splits),
     ):
         if named != wanted:
-            expected = f"{what} of SHA-256 {wanted[:12]}…, those of this archive and package,"
-            raise ParseError(card_path, None, expected, f"{named[:12]}… for {path.name}")
+            expected = f"{what} of SHA-256 {wanted[:12]}… for {path.name}"
+            raise ParseError(card_path, None, expected, f"{named[:12]}…")
     predictions = read_predictions(path, run.split, run.track)
     if predictions.seeds != run.seeds:
         expected = f"the seeds {list(run.seeds)} of {card_path.name}"

@@ -274,7 +274,7 @@ class Ledger:
         except (ValueError, TypeError) as error:
             raise ParseError(path, None, "the outcome of a training", str(error)) from error
         if outcome.labels != self._labels:
-            expected = f"labels of SHA-256 {self._labels[:12]}…, those of this archive,"
+            expected = f"labels of SHA-256 {self._labels[:12]}…"
             raise ParseError(path, None, expected, f"{outcome.labels[:12]}…")
         return outcome
 

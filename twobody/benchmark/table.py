@@ -267,7 +267,8 @@ def significant(value: float) -> str:
         return "–"
     if value == 0:
         return "0"
-    decimals = min(max(2 - math.floor(math.log10(abs(value))), 0), 4)
+    digits = math.floor(math.log10(abs(float(f"{value:.3g}"))))  # 0.09996 has those of 0.100
+    decimals = min(max(2 - digits, 0), 4)
     return f"{value:.{decimals}f}"
 
 
