@@ -53,7 +53,7 @@ def main() -> None:
 @click.option("--seeds", default=3, type=click.IntRange(1), help="Models per fold.")
 @click.option("--device", default="cpu", help="Where networks are trained, as PyTorch names it.")
 @click.option("--jobs", default=1, type=click.IntRange(1), help="Processes, all on one device.")
-@click.option("--train-pairs", type=click.IntRange(1), help="Train on so many pairs of a fold.")
+@click.option("--train-pairs", type=click.IntRange(20), help="Train on so many pairs of a fold.")
 @click.option("--quick", is_flag=True, help="Try: one fold and seed, few epochs, nothing written.")
 @_RESULTS
 @_ARCHIVE
@@ -198,6 +198,28 @@ def table(results: Path, archive: Path) -> None:
             path = SOURCE / name
             page = with_leaderboard(read_text(path), blocks)
             path.write_text(page, encoding="utf-8", newline="\n")
+    except (ParseError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.option(
+    "--output",
+    default=SOURCE / "docs" / "images" / "benchmark",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the pictures.  [default: docs/images/benchmark]",
+)
+@_RESULTS
+@_ARCHIVE
+def pictures(output: Path, results: Path, archive: Path) -> None:
+    """Draw the results: parity, elements, new elements, learning curve, tracks."""
+    try:
+        from twobody.benchmark.pictures import draw_all  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise click.UsageError(f'{error}: python -m pip install ".[plot]"') from error
+    try:
+        evaluator = Evaluator(source.read(archive))
+        draw_all(results, leaderboard(results, evaluator), evaluator, output)
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -207,7 +207,7 @@ def test_points_of_a_learning_curve_lie_apart(invoke, tmp_path, monkeypatch):
     monkeypatch.setitem(MODELS, "fake", info())
     result = invoke("run", "fake", "--split", "pair", "--seeds", "1", "--train-pairs", "100")
     assert result.exit_code == 0
-    assert [n for *_, n, _ in TRAININGS] == [100] * 5
+    assert [training[-2:] for training in TRAININGS] == [(90, 10)] * 5
     assert files(tmp_path / "results") == [
         "curve/models/fake_100.toml",
         "curve/predictions/fake_100-pair-elements.csv.gz",
@@ -216,9 +216,9 @@ def test_points_of_a_learning_curve_lie_apart(invoke, tmp_path, monkeypatch):
 
 def test_smaller_training_parts_are_nested(pairs):
     train = Task("pair", "elements", pairs=pairs).fold(1).train
-    names = {n: set(runner.smaller(train, n).names.tolist()) for n in (10, 100, 2052, None)}
-    assert [len(some) for some in names.values()] == [10, 100, 2052, 2052]
-    assert names[10] < names[100] < names[2052] == names[None]
+    names = {n: set(runner.smaller(train, n).names.tolist()) for n in (10, 100, 2052)}
+    assert [len(some) for some in names.values()] == [10, 100, 2052]
+    assert names[10] < names[100] < names[2052] == set(train.names.tolist())
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -39,7 +40,7 @@ CURVE = "curve"
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the leaderboard; with `train_pairs` a point of a learning curve."""
+    """A row of the leaderboard, or of a learning curve: `train_pairs` with those of validation."""
 
     model: str
     split: str
@@ -93,7 +94,11 @@ def train(training: Training, settings: Settings) -> Outcome:
     start = time.perf_counter()
     labels = (*task.targets, METAL_LIKE)
     model = info.factory(training.seed, labels, settings.device, settings.quick, row.split)
-    model.fit(smaller(fold.train, row.train_pairs), fold.validation)
+    n = row.train_pairs
+    train_part, validation = fold.train, fold.validation
+    if n is not None:  # shared as a whole fold of `pair` is: nine to one
+        train_part, validation = smaller(train_part, n - n // 10), smaller(validation, n // 10)
+    model.fit(train_part, validation)
     predictions = model.predict(fold.test)
     seconds = time.perf_counter() - start
     task.record(fold, predictions, training.seed)
@@ -106,10 +111,8 @@ def train(training: Training, settings: Settings) -> Outcome:
     )
 
 
-def smaller(samples: Samples, n: int | None) -> Samples:
+def smaller(samples: Samples, n: int) -> Samples:
     """Return n of the samples, the same every time; those of a smaller n are among them."""
-    if n is None:
-        return samples
     names = samples.names.tolist()
     order = sorted(range(len(names)), key=lambda i: hashlib.sha256(names[i].encode()).digest())
     return samples.take(np.sort(order[:n]))
@@ -256,6 +259,8 @@ class Ledger:
         for training in self._outcomes:
             self._partial(training).unlink()
         self._partial_folder.rmdir()
+        with suppress(OSError):  # other rows have trainings there
+            self._partial_folder.parent.rmdir()
         return True
 
     @property
