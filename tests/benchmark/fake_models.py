@@ -12,6 +12,7 @@ class Fake:
     n_parameters = 3
 
     def __init__(self, seed, targets, device, quick, split, wait=0, fails_in=()):
+        self.device = device
         self.seed, self.targets, self.key = seed, targets, (split, device, quick)
         self.wait, self.fails_in = wait, fails_in
 

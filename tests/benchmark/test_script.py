@@ -106,7 +106,18 @@ def test_a_failed_training_is_named_in_a_line_and_the_others_are_kept(
     assert len(files(tmp_path / "results")) == 2
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""  # empty when dead, not yet buried
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_killed_run_is_taken_up_where_it_ended(jobs, archive, invoke, tmp_path, monkeypatch):
     """Its workers end too; what they had finished is not trained again."""
@@ -126,8 +137,12 @@ def test_a_killed_run_is_taken_up_where_it_ended(jobs, archive, invoke, tmp_path
         while len(list(partial.glob("*.json"))) < 3:
             assert process.poll() is None
             time.sleep(0.02)
+        workers = children(process.pid)
         process.send_signal(signal.SIGKILL)
-    time.sleep(1)
+    end = time.monotonic() + 20
+    while any(is_alive(worker) for worker in workers):
+        assert time.monotonic() < end
+        time.sleep(0.05)
     done = {path.name for path in partial.glob("*.json")}
     assert 3 <= len(done) < 15
     assert all(json.loads((partial / name).read_text(encoding="utf-8")) for name in done)

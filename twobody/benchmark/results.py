@@ -222,7 +222,8 @@ def _read_run(path: Path, key: str, table: Any) -> Run:
             fine = type(value) is kind
         if not fine:
             expected = f"{field.name}, a {kind.__name__}, in [{key}]"
-            raise ParseError(path, None, expected, quote(str(value)))
+            found = quote(str(value)) if field.name in table else "none"
+            raise ParseError(path, None, expected, found)
     if unknown := table.keys() - {field.name for field in fields(Run)}:
         raise ParseError(path, None, f"known entries in [{key}]", quote(min(unknown)))
     run = Run(**table)

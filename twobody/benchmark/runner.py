@@ -106,7 +106,7 @@ def train(training: Training, settings: Settings) -> Outcome:
         {label: rounded(np.asarray(v, np.float64)).tolist() for label, v in predictions.items()},
         round(seconds, 2),
         int(getattr(model, "n_parameters", 0)),
-        _device_name(settings.device),
+        _device_name(str(getattr(model, "device", "cpu"))),
         task.digest,
     )
 
@@ -130,6 +130,7 @@ def _task(archive: Path, split: str, track: str, encoding: str | None) -> Task:
 
 
 def _device_name(device: str) -> str:
+    """Return the name of the card, or "cpu"."""
     if not device.startswith("cuda"):
         return device
     import torch  # noqa: PLC0415 - only a model that runs there has imported it
