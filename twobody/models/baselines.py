@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from twobody.benchmark.targets import METAL_LIKE
 from twobody.benchmark.task import Samples
-from twobody.models.features import Scaler, atom_columns, bond_columns, joined, labels_of
+from twobody.models.features import atom_columns, bond_columns, joined, labels_of
+from twobody.models.scaling import Scaler
 
 _Float = NDArray[np.float64]
 
@@ -63,8 +64,7 @@ class Additive:
 
     def _counts(self, samples: Samples) -> _Float:
         one_hot = samples.elements[..., None] == self._elements
-        # An unseen element takes the place of the mean one, which is that of the centred numbers.
-        return one_hot.sum(axis=1).astype(np.float64)
+        return np.asarray(one_hot.sum(axis=1), np.float64)
 
 
 def _ridge_around_mean(counts: _Float, values: _Float, strength: float) -> tuple[_Float, float]:
@@ -72,7 +72,8 @@ def _ridge_around_mean(counts: _Float, values: _Float, strength: float) -> tuple
     counts, values = counts[known], values[known]
     mean = float(values.mean())
     matrix = counts.T @ counts + strength * np.eye(counts.shape[1])
-    return np.linalg.solve(matrix, counts.T @ (values - mean)), mean
+    numbers = np.linalg.solve(matrix, counts.T @ (values - mean))
+    return np.asarray(numbers, np.float64), mean
 
 
 class Boosting:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,22 +39,57 @@ def joined(train: Samples, validation: Samples) -> Samples:
     return Samples(**values)
 
 
-def atom_columns(samples: Samples) -> _Float:
-    """Return the descriptors of each atom and, on the track ``density``, its populations.
+def element_columns(samples: Samples) -> _Float:
+    """Return what is known of the element of each atom.
 
     Returns
     -------
-    float64 [n, 2, D] or [n, 2, D + 6]
-        Descriptors of the element; population of each l = 0 ... 3 [e], charge [e], and valence
-        charge, which is the population plus the charge [e].
+    float64 [n, 2, D]
+        The descriptors; atomic number; valence electrons of the free atom; these times the square
+        of Slater's exponent for each l = 0 ... 3, which goes with the energy of the shell [Ry], and
+        the sum of these over l.
     """
+    occupations, squares = _occupations(samples), _exponents(samples) ** 2
+    energies = occupations * squares
+    return np.concatenate(
+        [
+            samples.descriptors,
+            samples.atomic_numbers[..., None],
+            occupations.sum(axis=-1, keepdims=True),
+            energies,
+            energies.sum(axis=-1, keepdims=True),
+        ],
+        axis=-1,
+    )
+
+
+def atom_columns(samples: Samples) -> _Float:
+    """Return the columns of each element and, on the track ``density``, those of its populations.
+
+    Returns
+    -------
+    float64 [n, 2, D] or [n, 2, D + 11]
+        `element_columns`; population of each l = 0 ... 3 [e]; charge [e]; valence charge, which is
+        the population plus the charge [e]; the populations times the squares of the exponents, and
+        the sum of these.
+    """
+    columns = element_columns(samples)
     charges, populations = samples.charges, samples.populations
     if samples.orbital_populations is None or charges is None or populations is None:
-        return samples.descriptors
+        return columns
     orbitals = np.nan_to_num(samples.orbital_populations)
-    by_l = [orbitals[..., _L_OF_COLUMN == l].sum(axis=-1) for l in range(4)]
-    density = np.stack([*by_l, charges, populations + charges], axis=-1)
-    return np.concatenate([samples.descriptors, density], axis=-1)
+    by_l = np.stack([orbitals[..., l == _L_OF_COLUMN].sum(axis=-1) for l in range(4)], axis=-1)
+    energies = by_l * _exponents(samples) ** 2
+    atoms = np.stack([charges, populations + charges, energies.sum(axis=-1)], axis=-1)
+    return np.concatenate([columns, by_l, energies, atoms], axis=-1)
+
+
+def _occupations(samples: Samples) -> _Float:
+    return samples.descriptors[..., [NAMES.index(f"occupation_{l}") for l in "spdf"]]
+
+
+def _exponents(samples: Samples) -> _Float:
+    return samples.descriptors[..., [NAMES.index(f"exponent_{l}") for l in "spdf"]]
 
 
 def bond_columns(samples: Samples) -> _Float:
@@ -70,28 +105,72 @@ def bond_columns(samples: Samples) -> _Float:
     return np.stack([samples.bond_lengths, samples.bond_lengths - radii], axis=1)
 
 
+Reading = Literal["atoms", "elements", "names"]
+"""What a model reads of atoms: all of `atom_columns`, `element_columns`, or no more than names."""
+
+_READ: dict[Reading, Callable[[Samples], _Float]] = {
+    "atoms": atom_columns,
+    "elements": element_columns,
+    "names": lambda samples: np.empty((len(samples), 2, 0)),
+}
+
+
 @dataclass(frozen=True)
 class Features:
-    """Columns of each atom on one scale, that of the training part.
+    """Columns of each atom, and images, on one scale: that of the training part.
 
     Attributes
     ----------
-    elements : [n_elements] str
-        The elements that have a column of their own; none where the test part is cold.
+    reads : "atoms", "elements" or "names"
+    elements : str [n_elements]
+        The elements that have a column of their own.
     mean, scale : float64 [D]
+    pixel_mean, pixel_scale : float32 [C, 1, 1]
+        Of each channel of the images; empty without images.
     """
 
+    reads: Reading
     elements: NDArray[np.str_]
     mean: _Float
     scale: _Float
+    pixel_mean: NDArray[np.float32]
+    pixel_scale: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, train: Samples, *, named: bool) -> Features:
-        """Learn the scale from the training part; ``named`` gives each element its column."""
-        columns = atom_columns(train).reshape(2 * len(train), -1)
-        spread = columns.std(axis=0)
+    def fit(cls, train: Samples, *, named: bool, reads: Reading = "atoms") -> Features:
+        """Learn the scales from the training part.
+
+        With ``named`` each element has a column of its own.
+        """
+        columns = _READ[reads](train).reshape(2 * len(train), -1)
         elements = np.unique(train.elements) if named else np.empty(0, train.elements.dtype)
-        return cls(elements, columns.mean(axis=0), np.where(spread > 1e-8, spread, 1.0))
+        images = np.empty((1, 0, 1, 1), np.float32) if train.images is None else train.images
+        axes = (0, 2, 3)
+        return cls(
+            reads,
+            elements,
+            columns.mean(axis=0),
+            _spread(columns.std(axis=0)),
+            images.mean(axis=axes, dtype=np.float64).astype(np.float32)[:, None, None],
+            _spread(images.std(axis=axes, dtype=np.float64)).astype(np.float32)[:, None, None],
+        )
+
+    @classmethod
+    def of(
+        cls, reads: Reading, elements: Sequence[str], arrays: Mapping[str, NDArray[Any]]
+    ) -> Features:
+        """Make it of what `arrays` gave."""
+        names = ("mean", "scale", "pixel_mean", "pixel_scale")
+        return cls(reads, np.array(elements, np.str_), *(arrays[name] for name in names))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the scales by name."""
+        return {
+            "mean": self.mean,
+            "scale": self.scale,
+            "pixel_mean": self.pixel_mean,
+            "pixel_scale": self.pixel_scale,
+        }
 
     def nodes(self, samples: Samples) -> _Float:
         """Return the columns of each atom: one of each element, then those of `atom_columns`.
@@ -101,66 +180,13 @@ class Features:
         float64 [n, 2, n_elements + D]
         """
         one_hot = samples.elements[..., None] == self.elements
-        scaled = (atom_columns(samples) - self.mean) / self.scale
+        scaled = (_READ[self.reads](samples) - self.mean) / self.scale
         return np.concatenate([one_hot, scaled], axis=-1)
 
-
-ENERGIES = ("total_energy_ev", "mermin_free_energy_ev", "band_energy_ev")
-LOGARITHMIC = ("softness_evinv", "electrophilicity_ev")
-"""Inverse gaps, which span two orders of magnitude."""
-
-
-@dataclass(frozen=True)
-class Scaler:
-    """Brings the targets to one scale and back, with numbers of the training part.
-
-    Energies are what is left of them after a linear fit of the atoms' columns (ridge), which is
-    the additive model where elements have columns of their own.
-    """
-
-    targets: tuple[str, ...]
-    weights: dict[str, _Float]
-    mean: _Float
-    scale: _Float
-
-    @classmethod
-    def fit(cls, targets: Sequence[str], labels: dict[str, _Float], nodes: _Float) -> Scaler:
-        """Fit the ridge and the scale on the training part."""
-        design = _design(nodes)
-        weights = {name: _ridge(design, labels[name]) for name in targets if name in ENERGIES}
-        bare = cls(tuple(targets), weights, np.zeros(len(targets)), np.ones(len(targets)))
-        rows = bare.scaled(labels, nodes)
-        center = np.nanmedian(rows, axis=0)
-        spread = np.nanmean(np.abs(rows - center), axis=0)
-        return cls(bare.targets, weights, center, np.where(spread > 0, spread, 1.0))
-
-    def scaled(self, labels: dict[str, _Float], nodes: _Float) -> _Float:
-        """Return float64 [n, n_targets], NaN where a label is missing."""
-        columns = []
-        for name in self.targets:
-            column = labels[name]
-            if name in LOGARITHMIC:
-                column = np.log(column)
-            if name in self.weights:
-                column = column - _design(nodes) @ self.weights[name]
-            columns.append(column)
-        return (np.stack(columns, axis=1) - self.mean) / self.scale
-
-    def labels(self, scaled: _Float, nodes: _Float) -> dict[str, _Float]:
-        """Return predictions under the labels' names, in their units."""
-        result = {}
-        for name, column in zip(self.targets, (scaled * self.scale + self.mean).T, strict=True):
-            if name in self.weights:
-                column = column + _design(nodes) @ self.weights[name]
-            result[name] = np.exp(column) if name in LOGARITHMIC else column
-        return result
+    def pixels(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the images, each channel with mean 0 and spread 1 over the training part."""
+        return (images - self.pixel_mean) / self.pixel_scale
 
 
-def _design(nodes: _Float) -> _Float:
-    return np.concatenate([nodes.sum(axis=1), np.ones((len(nodes), 1))], axis=1)
-
-
-def _ridge(design: _Float, y: _Float, strength: float = 1e-3) -> _Float:
-    penalty = strength * np.eye(design.shape[1])
-    penalty[-1, -1] = 0.0
-    return np.linalg.solve(design.T @ design + penalty, design.T @ y)
+def _spread(deviation: _Float) -> _Float:
+    return np.where(deviation > 1e-8, deviation, 1.0)

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from twobody.benchmark.targets import METAL_LIKE
 from twobody.benchmark.task import Samples
-from twobody.models.features import Features, Scaler, bond_columns, joined, labels_of
+from twobody.models.features import Features, bond_columns, joined, labels_of
+from twobody.models.scaling import Scaler
 
 _Float = NDArray[np.float64]
 _JITTER = 1e-7
@@ -67,12 +68,13 @@ class PairKernel(nn.Module):
         if x.bonds.shape[1]:
             pairs = pairs * _gaussian(x.bonds, y.bonds, self.bond_scales)
         sums = (_gaussian(a, b, self.sum_scales) + same_sum * same).view(shape).sum(dim=(1, 3))
-        return product * pairs + total * sums
+        return torch.as_tensor(product * pairs + total * sums)
 
     def factor(self, x: _Points) -> Tensor:
         """Return the Cholesky factor of the covariance with noise."""
         noise = self.variances[-1].exp() + _JITTER
-        return torch.linalg.cholesky(self(x, x) + noise * torch.eye(len(x)).to(noise))
+        covariance = self(x, x) + noise * torch.eye(len(x)).to(noise)
+        return torch.as_tensor(torch.linalg.cholesky(covariance))
 
 
 def _gaussian(a: Tensor, b: Tensor, scales: Tensor) -> Tensor:
@@ -130,10 +132,8 @@ class GaussianProcess:
 
     def _points(self, samples: Samples, nodes: _Float) -> _Points:
         n_named = len(self._features.elements)
-        # Where no element has a column of its own, sameness says nothing of the unseen ones.
-        elements = samples.atomic_numbers if self._named else -np.ones_like(samples.atomic_numbers)
         bonds = (bond_columns(samples) - self._bond_mean) / self._bond_scale
-        arrays = (nodes[..., n_named:], elements, bonds)
+        arrays = (nodes[..., n_named:], samples.atomic_numbers, bonds)
         return _Points(*(torch.from_numpy(array).to(self._device) for array in arrays))
 
     def _process(self, points: _Points, column: _Float) -> tuple[PairKernel, _Points, Tensor]:

@@ -100,7 +100,7 @@ class Repulsion:
 def _energies(samples: Samples, widths: _Float) -> _Float:
     if samples.bond_lengths is None:
         raise ValueError("the repulsion needs bond lengths")
-    return repulsive_energy(samples.atomic_numbers, widths, samples.bond_lengths)
+    return repulsive_energy(samples.atomic_numbers.astype(np.float64), widths, samples.bond_lengths)
 
 
 def _slopes(samples: Samples, widths: _Float) -> _Float:
@@ -134,7 +134,7 @@ class _Regression:
         design = bare._design(x)
         matrix = design.T @ (design * weights[:, None]) + strength * np.eye(design.shape[1])
         solution = np.linalg.solve(matrix, design.T @ ((y - bare.center) * weights))
-        return replace(bare, weights=solution)
+        return replace(bare, weights=np.asarray(solution, np.float64))
 
     def __call__(self, x: _Float) -> _Float:
         return np.asarray(self._design(x) @ self.weights + self.center, np.float64)
