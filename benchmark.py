@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import click
@@ -86,6 +87,9 @@ def run(
             failed = train_all(ledgers, settings, jobs)
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
+    except BrokenProcessPool as error:
+        message = "a process died, of too little memory perhaps; what was finished is kept"
+        raise click.ClickException(message) from error
     if failed:
         raise click.ClickException(f"{failed} of the trainings failed")
 

@@ -1,5 +1,6 @@
 """Models for tests of the runner: they count their trainings, and can wait or fail."""
 
+import os
 import time
 from types import SimpleNamespace
 
@@ -11,14 +12,16 @@ TRAININGS = []
 class Fake:
     n_parameters = 3
 
-    def __init__(self, seed, targets, device, quick, split, wait=0, fails_in=()):
+    def __init__(self, seed, targets, device, quick, split, wait=0, fails_in=(), dies_in=()):
         self.device = device
         self.seed, self.targets, self.key = seed, targets, (split, device, quick)
-        self.wait, self.fails_in = wait, fails_in
+        self.wait, self.fails_in, self.dies_in = wait, fails_in, dies_in
 
     def fit(self, train, validation):
         TRAININGS.append((*self.key, self.seed, len(train), len(validation)))
         time.sleep(self.wait)
+        if len(TRAININGS) in self.dies_in:
+            os._exit(1)  # as a process that the system kills
         if len(TRAININGS) in self.fails_in:
             raise ZeroDivisionError("a loss\nof its own")
         self.known = train.targets

@@ -9,6 +9,7 @@ import time
 import tomllib
 from pathlib import Path
 
+import fake_models
 import pytest
 from click.testing import CliRunner
 from fake_models import TRAININGS, info
@@ -117,22 +118,43 @@ def is_alive(pid):
         return False
 
 
+@pytest.fixture
+def slow_command(tmp_path, archive):
+    """Return a function that gives the command of a run with a fake model, to be started apart."""
+
+    def command(how, *arguments):
+        program = (
+            "import sys; sys.path[:0] = sys.argv[1:3]\n"
+            "import benchmark, fake_models\n"
+            f"benchmark.MODELS['fake'] = fake_models.info({how})\n"
+            "if __name__ == '__main__': benchmark.main(sys.argv[3:])\n"
+        )
+        script = tmp_path / "slow.py"  # which workers import too
+        script.write_text(program, encoding="utf-8")
+        options = ["--results", tmp_path / "results", "--archive", archive]
+        words = [sys.executable, script, ROOT, HERE, "run", "fake", *arguments, *options]
+        return [*map(str, words)]
+
+    return command
+
+
+def test_a_process_that_dies_is_an_error_in_one_line(slow_command, tmp_path):
+    command = slow_command("dies_in=[3]", "--split", "element", "--jobs", "2")
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "Error: a process died, of too little memory perhaps; what was finished is kept\n"
+    )
+    assert list((tmp_path / "results" / runner.PARTIAL / "fake-element-elements").glob("*.json"))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_killed_run_is_taken_up_where_it_ended(jobs, archive, invoke, tmp_path, monkeypatch):
+def test_a_killed_run_is_taken_up_where_it_ended(jobs, slow_command, invoke, tmp_path, monkeypatch):
     """Its workers end too; what they had finished is not trained again."""
     results = tmp_path / "results"
-    program = (
-        "import sys; sys.path[:0] = sys.argv[1:3]\n"
-        "import benchmark, fake_models\n"
-        "benchmark.MODELS['fake'] = fake_models.info(wait=0.4)\n"
-        "if __name__ == '__main__': benchmark.main(sys.argv[3:])\n"
-    )
-    script = tmp_path / "slow.py"  # which workers import too
-    script.write_text(program, encoding="utf-8")
-    command = [sys.executable, script, ROOT, HERE, "run", "fake", "--split"]
-    command += ["element", "--seeds", "3", "--jobs", str(jobs), "--results", results]
-    with subprocess.Popen([*map(str, command), "--archive", str(archive)]) as process:
+    command = slow_command("wait=0.4", "--split", "element", "--jobs", str(jobs))
+    with subprocess.Popen(command) as process:
         partial = results / runner.PARTIAL / "fake-element-elements"
         while len(list(partial.glob("*.json"))) < 3:
             assert process.poll() is None
@@ -294,3 +316,48 @@ def test_listing_and_scoring_import_no_torch():
     code = "import sys, benchmark; print('torch' in sys.modules, 'sklearn' in sys.modules)"
     output = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT)
     assert output == "False False\n"
+
+
+def test_the_table_goes_into_the_pages_and_the_pictures_into_a_folder(
+    invoke, tmp_path, monkeypatch
+):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setitem(MODELS, "fake", info())
+    assert invoke("run", "fake", "--split", "pair", "--seeds", "1").exit_code == 0
+    monkeypatch.setattr(benchmark, "SOURCE", tmp_path)
+    (tmp_path / "docs").mkdir()
+    for name, kind in (("README.md", "short"), ("docs/benchmark.md", "models")):
+        page = f"<!-- leaderboard: {kind} -->\nold\n<!-- end of leaderboard -->\n"
+        (tmp_path / name).write_text(page, encoding="utf-8")
+    result = invoke("table")
+    assert (result.exit_code, result.output) == (0, "")
+    assert "| `fake` | elements | **0.4" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| `fake` | elements |" in (tmp_path / "docs/benchmark.md").read_text(encoding="utf-8")
+    result = invoke("pictures", "--output", tmp_path / "drawn")
+    assert (result.exit_code, result.output) == (0, "")
+    assert files(tmp_path / "drawn") == ["modalities.png", "new_elements.png", "parity.png"]
+
+
+@pytest.mark.parametrize("command", ["table", "pictures"])
+def test_without_results_there_is_nothing_to_show(invoke, command):
+    result = invoke(command)
+    assert result.exit_code == 1
+    assert "expected files *.csv.gz, found none" in result.output
+
+
+def test_pictures_need_matplotlib(invoke, monkeypatch):
+    monkeypatch.setitem(sys.modules, "twobody.benchmark.pictures", None)
+    result = invoke("pictures")
+    assert result.exit_code == 2
+    assert 'python -m pip install ".[plot]"' in result.output
+
+
+def test_seeds_of_other_labels_are_not_added(invoke, monkeypatch):
+    monkeypatch.setitem(MODELS, "fake", info(("elements",)))
+    assert invoke("run", "fake", "--split", "period", "--seeds", "1").exit_code == 0
+    fake = info(("elements",))
+    monkeypatch.setattr(fake_models.Fake, "predict", lambda _, test: {"e_g_ev": [0] * len(test)})
+    monkeypatch.setitem(MODELS, "fake", fake)
+    result = invoke("run", "fake", "--split", "period", "--seeds", "2")
+    assert result.exit_code == 1
+    assert "as of the other seeds, found e_g_ev" in result.output

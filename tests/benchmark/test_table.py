@@ -164,6 +164,12 @@ def edit(old, new):
     return change
 
 
+def without_pair(copy):
+    text = card(copy).read_text(encoding="utf-8")
+    begin, end = text.index("[pair-elements]"), text.index("[element-elements]")
+    card(copy).write_text(text[:begin] + text[end:], encoding="utf-8")
+
+
 FAULTS = {
     "no card": (lambda copy: card(copy).unlink(), "expected a card, blunt-element-elements.toml"),
     "no TOML": (lambda copy: card(copy).write_text("name"), "blunt.toml: expected TOML"),
@@ -171,10 +177,12 @@ FAULTS = {
     "a name that leads elsewhere": (edit('"blunt"', '"../blunt"'), "a name of letters"),
     "no sees": (edit("sees = ", "says = "), "a text sees"),
     "an unknown entry": (edit("seconds = ", "hours = 1\nseconds = "), "known entries in [pair"),
-    "no table": (edit("[pair-elements]", "[pair-geometry]"), "a table [pair-elements]"),
+    "no table": (without_pair, "a table [pair-elements] for blunt-pair-elements.csv.gz"),
     "no digest": (edit("labels = ", "label = "), "a table [pair-elements] with labels"),
     "another type": (edit("parameters = 1234", "parameters = true"), "parameters, a int"),
     "no seeds": (edit("seeds = [0]", "seeds = []"), "seeds, a tuple"),
+    "the card of another": (edit('"blunt"', '"sharp"'), "the card of blunt-element-elements.csv"),
+    "another split": (edit('split = "pair"', 'split = "period"'), "track of [pair-elements] in it"),
     "other seeds": (edit("seeds = [0]", "seeds = [1]"), "the seeds [1] of blunt.toml"),
     "another track": (edit('track = "elements"', 'track = "all"'), "a split (pair, element, per"),
     "another archive": (edit('labels = "', 'labels = "0'), "expected labels of SHA-256"),

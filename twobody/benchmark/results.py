@@ -145,6 +145,8 @@ def read_result(path: Path, labels: str) -> Result:
     if card_path is None:
         raise ParseError(path, None, f"a card, {beside.name} beside it", "none")
     card = read_card(card_path)
+    if card.name != (stem if card_path == beside else model):
+        raise ParseError(card_path, None, f"the card of {path.name}", f"name {quote(card.name)}")
     run = card.runs.get(key)
     if run is None and len(card.runs) == 1 and card_path == beside:
         (run,) = card.runs.values()
@@ -231,4 +233,6 @@ def _read_run(path: Path, key: str, table: Any) -> Run:
     if run.split not in FOLDS or run.track not in TRACKS:
         expected = f"a split ({', '.join(FOLDS)}) and a track ({', '.join(TRACKS)})"
         raise ParseError(path, None, expected, quote(run.key))
+    if run.key != key:
+        raise ParseError(path, None, f"the split and track of [{key}] in it", quote(run.key))
     return run
