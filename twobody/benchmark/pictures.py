@@ -20,7 +20,7 @@ from twobody.benchmark.table import BLOCKS, SHORT, Leaderboard, Line
 from twobody.benchmark.targets import TARGETS, TRACKS, UNITS
 from twobody.elements import ATOMIC_NUMBERS, SYMBOLS
 from twobody.errors import ParseError
-from twobody.pictures import save_figure
+from twobody.publish.figures import save_figure
 
 COLOURS = {"elements": "#4477aa", "geometry": "#228833", "density": "#cc6677"}
 """Of the tracks; told apart with any kind of colour vision (P. Tol's bright and muted schemes)."""

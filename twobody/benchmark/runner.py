@@ -27,11 +27,11 @@ from twobody.benchmark.results import Result, Run, prediction_file, read_result,
 from twobody.benchmark.splits import FOLDS
 from twobody.benchmark.targets import METAL_LIKE
 from twobody.benchmark.task import Samples, Task
-from twobody.cores import n_cores
 from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.models import MODELS
 from twobody.pairs import Pairs
+from twobody.progress import n_cores
 from twobody.text import read_text
 
 PARTIAL = "partial"
