@@ -5,7 +5,6 @@ Shells are typed in by hand (Slater's rules on paper), the potential is integrat
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -93,11 +92,10 @@ class Atom:
     def at(self, dx: float, y: float) -> dict[str, float]:
         r = math.hypot(dx, y)
         radial = {l: radial_density(n, z, r) / 4 / math.pi for l, (n, z, _) in self.shells.items()}
-        values = dict.fromkeys(("spherical", "sp", "df", "free", "potential"), 0.0)
+        values = dict.fromkeys(("spherical", "total", "free", "potential"), 0.0)
         for l, m, population in self.populations:
             values["spherical"] += population * radial[l]
-            part = "sp" if l < 2 else "df"
-            values[part] += population * radial[l] * angular_weight(l, m, dx / r)
+            values["total"] += population * radial[l] * angular_weight(l, m, dx / r)
             values["potential"] -= population * self.shell_potentials[l](r)
         values["free"] = sum(electrons * radial[l] for l, electrons in self.free.items())
         values["potential"] += self.valence / max(r, 0.3)
@@ -107,7 +105,7 @@ class Atom:
 def pixel_means(atoms: list[Atom], bond_length: float) -> dict[str, np.ndarray]:
     """Return every density [row, column] of the whole frame."""
     half = bond_length / 2 / BOHR
-    grid = [(-5 + (k + 0.5) * 10 / 64) / BOHR for k in range(64)]
+    grid = [(-4 + (k + 0.5) * 8 / 64) / BOHR for k in range(64)]
     means: dict[str, np.ndarray] = {}
     for row, y in enumerate(grid):
         for column, x in enumerate(grid):
@@ -119,7 +117,7 @@ def pixel_means(atoms: list[Atom], bond_length: float) -> dict[str, np.ndarray]:
 
 
 def lg(value: float) -> float:
-    return math.log10(1 + max(value, 0) / 1e-4) / 4
+    return math.log10(1 + max(value, 0) / 1e-3) / 3
 
 
 def sym(value: float, scale: float) -> float:
@@ -132,46 +130,72 @@ def draw(
     """Return the images of one pair whose heavier atom is the first one, float64 [10, 32, 32]."""
     atoms = [Atom(*each) for each in zip(symbols, populations, charges, strict=True)]
     means = pixel_means(atoms, bond_length)
-    rho = means["sp"] + means["df"]
     images = np.zeros((10, 32, 32))
     for row in range(32):
         for column in range(32):
             here = {name: image[row, column] for name, image in means.items()}
-            density = rho[row, column]
             images[0, row, column] = 2 * lg(here["spherical"])
-            images[1, row, column] = 2 * sym(density - here["spherical"], 1e-3)
+            images[1, row, column] = 2 * sym(here["total"] - here["spherical"], 1e-2)
             images[5, row, column] = 2 * sym(here["potential"], 1e-2)
-            images[8, row, column] = 2 * lg(density - here["free"])
-            images[9, row, column] = 2 * lg(here["free"] - density)
-    images[2] = gramian(profile(means["sp"]))
-    images[3] = gramian(profile(means["df"]))
-    images[4] = markov(profile(rho))
+            images[8, row, column] = 2 * lg(here["total"] - here["free"])
+            images[9, row, column] = 2 * lg(here["free"] - here["total"])
     line = [*populations[0][::-1], *populations[1]]
+    matrix = overlap_matrix(symbols, bond_length / BOHR)
     for i, first in enumerate(line):
         for j, second in enumerate(line):
-            if first > 0 and second > 0:
-                images[6, i, j] = math.sqrt(first * second)
-            if first > 0 and second < 2:
-                images[7, i, j] = math.sqrt(first * (2 - second))
+            if math.isnan(first) or math.isnan(second):
+                continue
+            v = max(first, 0), max(second, 0)
+            h = max(2 - first, 0), max(2 - second, 0)
+            images[2, i, j] = math.sqrt(v[0] * v[1]) * matrix[i, j]
+            images[3, i, j] = math.sqrt(v[0] * h[1]) * matrix[i, j]
+            images[4, i, j] = math.sqrt(h[0] * h[1]) * matrix[i, j]
+            images[6, i, j] = math.sqrt(v[0] * v[1])
+            images[7, i, j] = math.sqrt(v[0] * h[1])
     return images
 
 
-def profile(density: np.ndarray) -> list[float]:
-    return [min(max(2 * lg(sum(density[:, column]) / 32 * 10) - 1, -1), 1) for column in range(32)]
+def angular_sign(l: int, m: int, c: np.ndarray) -> np.ndarray:
+    return np.sign(
+        {
+            (1, 0): c,
+            (2, 0): 3 * c**2 - 1,
+            (2, 1): c,
+            (3, 0): 5 * c**3 - 3 * c,
+            (3, 1): 5 * c**2 - 1,
+            (3, 2): c,
+        }.get((l, abs(m)), c * 0 + 1)
+    )
 
 
-def gramian(u: list[float]) -> np.ndarray:
-    return np.array([[math.cos(math.acos(a) + math.acos(b)) for b in u] for a in u])
+def overlap_matrix(symbols: tuple[str, str], bond_length: float, step: float = 0.06) -> np.ndarray:
+    """Return S of the 32 orbitals by the midpoint rule in cylindrical coordinates around the bond.
 
-
-def markov(u: list[float]) -> np.ndarray:
-    def membership(value: float) -> list[float]:
-        return [max(1 - abs(7 * (value + 1) / 2 - b), 0) for b in range(8)]
-
-    moves = np.zeros((8, 8))
-    for a, b in itertools.pairwise(u):
-        moves += np.outer(membership(a), membership(b)) + np.outer(membership(b), membership(a))
-    for b in range(8):
-        if moves[b].sum() > 0:
-            moves[b] /= moves[b].sum()
-    return np.array([[np.array(membership(a)) @ moves @ membership(b) for b in u] for a in u])
+    Both axes point inwards. Orbitals that an element lacks are left out.
+    """
+    z, rho = np.meshgrid(np.arange(-30, 30, step), np.arange(step / 2, 25, step), indexing="ij")
+    orbitals = []
+    for symbol, side in zip(symbols, (-1, 1), strict=True):
+        along = -side * (z - side * bond_length / 2)
+        r = np.hypot(along, rho)
+        c = along / r
+        found = {}
+        for l, (n, zeta, _) in SHELLS[symbol].items():
+            norm = (2 * zeta) ** (2 * n + 1) / math.gamma(2 * n + 1) / 4 / math.pi
+            radial = np.sqrt(norm) * r ** (n - 1) * np.exp(-zeta * r)
+            for m in range(l + 1):
+                weight = np.vectorize(angular_weight, otypes=[float])(
+                    l, m, np.linspace(-1, 1, 2001)
+                )
+                size = np.sqrt(np.interp(c, np.linspace(-1, 1, 2001), weight))
+                found[l, m] = radial * size * angular_sign(l, m, c)
+        orbitals.append(found)
+    matrix = np.eye(32)
+    places = [(l, m) for l in range(4) for m in range(-l, l + 1)]
+    for i, (l, m) in enumerate(places):
+        for j, (other_l, other_m) in enumerate(places):
+            if m == other_m and (l, abs(m)) in orbitals[0] and (other_l, abs(m)) in orbitals[1]:
+                product = orbitals[0][l, abs(m)] * orbitals[1][other_l, abs(m)]
+                value = float((product * rho).sum()) * 2 * math.pi * step**2
+                matrix[15 - i, 16 + j] = matrix[16 + j, 15 - i] = value
+    return matrix
