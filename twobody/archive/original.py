@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from twobody.archive.container import Container
 from twobody.archive.layout import ORIGINAL_MEMBERS
-from twobody.archive.reader import check_elements, check_shape, put_geometries, put_metadata
+from twobody.archive.reader import check_elements, check_shape, rows_of
 from twobody.encodings import DEFAULT, get_encoding
 from twobody.encodings.encoding import Pixels
 from twobody.errors import ParseError
 from twobody.labels import LABELS
-from twobody.pairs import METADATA_NAMES, Pairs, empty_rows
+from twobody.pairs import METADATA_NAMES, Pairs
 from twobody.text import quote
 
 _Row = Mapping[str, Any]
@@ -40,9 +40,7 @@ def read_original(archive: Container) -> Pairs:
     elements = _plain(archive, "elements", sizes)
     check_elements(archive, elements)
     n = len(elements)
-    rows = empty_rows(n)
-    put_geometries(rows, _plain(archive, "geometries", sizes))
-    put_metadata(rows, [_metadata_row(archive, row) for row in _dicts(archive, "metadata", n)])
+    metadata = [_metadata_row(archive, row) for row in _dicts(archive, "metadata", n)]
     labels = _label_columns(archive, _dicts(archive, "labels", n))
     texts = {name: values for name, values in labels.items() if isinstance(values, list)}
     numbers = {name: values for name, values in labels.items() if name not in texts}
@@ -54,10 +52,10 @@ def read_original(archive: Container) -> Pairs:
         path=archive.path,
         names=_plain(archive, "pair_names", sizes),
         elements=elements,
-        rows=rows,
+        rows=rows_of(_plain(archive, "geometries", sizes), metadata),
         label_names=_text(archive, list(numbers)),
         label_units=np.array([units.get(name, "") for name in numbers], np.str_),
-        label_values=np.array(list(numbers.values())).reshape(-1, n).T,
+        label_values=np.array(list(numbers.values())).reshape(len(numbers), n).T,
         text_label_names=_text(archive, list(texts)),
         text_label_values=text_values.reshape(n, len(texts)),
         encoding=DEFAULT,
