@@ -124,7 +124,9 @@ class Container:
             try:
                 self._zip = stack.enter_context(zipfile.ZipFile(self._file))
             except _DAMAGE as error:
-                raise ParseError(path, None, "a .npz archive", _damage(error)) from error
+                raise ParseError(
+                    path, None, "a .npz archive", quote(str(error) or type(error).__name__)
+                ) from error
             self._check_directory()
             members = map(self._checked_member, self._zip.infolist())
             self.members = {member.name: member for member in members}
@@ -221,7 +223,9 @@ class Container:
             if left:
                 raise EOFError("its data end early")
         except _DAMAGE as error:
-            raise self.error(name, "undamaged data", _damage(error)) from error
+            raise self.error(
+                name, "undamaged data", quote(str(error) or type(error).__name__)
+            ) from error
 
     def _check_directory(self) -> None:
         """Check that names are plain, and that members fill the file without sharing bytes."""
@@ -263,11 +267,9 @@ class Container:
             with self._zip.open(entry) as file:
                 dtype, shape, header_size = read_npy_header(file)
         except _DAMAGE as error:
-            raise self.error(name, "a .npy header", _damage(error)) from error
+            raise self.error(
+                name, "a .npy header", quote(str(error) or type(error).__name__)
+            ) from error
         if not dtype.hasobject and size != (n := header_size + math.prod(shape) * dtype.itemsize):
             raise self.error(name, f"{n} bytes for {dtype.str} {list(shape)}", f"{size}")
         return MemberInfo(name, dtype, shape, header_size, size, packed_size, entry)
-
-
-def _damage(error: Exception) -> str:
-    return quote(str(error)) if str(error) else type(error).__name__

@@ -191,8 +191,9 @@ def _built(item: object, state: object) -> object:
         return _array(*state)
     if not isinstance(item, np.dtype):
         raise TypeError("a state for what takes none")
-    _, byte_order, *nothing = state[:5]  # no subarray, names and fields
-    if byte_order not in ("<", "|") or nothing != [None] * 3:
+    _, byte_order, subarray, names, fields, *_ = state
+    is_plain = subarray is names is fields is None
+    if type(byte_order) is not str or byte_order not in ("<", "|") or not is_plain:
         raise ValueError("a dtype that is not plain and little-endian")
     return item
 
@@ -212,7 +213,7 @@ def _dtype(code: object, align: object, copy: object) -> np.dtype[Any]:
     plain = r"b1|[iu][1248]|f[248]|U[1-9][0-9]{0,5}|O8"
     if type(code) is not str or re.fullmatch(plain, code) is None:
         raise ValueError(f"dtype {code:.20}" if isinstance(code, str) else "a dtype without a code")
-    if (align, copy) != (False, True):  # 0 and 1 in older versions of NumPy
+    if not {type(align), type(copy)} <= {bool, int} or align or not copy:
         raise ValueError("another dtype than a plain one")
     return np.dtype(code).newbyteorder("<")
 

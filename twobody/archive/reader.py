@@ -30,9 +30,9 @@ from twobody.text import PathLike, quote
 def read(path: PathLike) -> Pairs:
     """Read an archive, ours or the original project's, without running a pickle.
 
-    Members, dtypes and shapes are checked before data are read: all are there, none is unknown, and
-    every size that occurs twice is the same. Labels and metadata come from numbers and texts, not
-    from the dicts; images are made from what the encoding stores of them, if that is less.
+    Members, dtypes and shapes are checked before data are read. Labels and metadata come from
+    numbers and texts, not from the dicts; images are made from what the encoding stores of them, if
+    that is less.
 
     Raises
     ------
@@ -54,6 +54,9 @@ def pairs_in(archive: Container) -> Pairs:
         pairs = read_original(archive)
     else:
         pairs = _read_ours(archive)
+    for symbol in np.unique(pairs.elements).tolist():
+        if symbol not in ATOMIC_NUMBERS:
+            raise archive.error("elements", "symbols of elements", quote(symbol))
     member_names = ("pair_names", "label_names", "text_label_names")
     all_names = (pairs.names, pairs.label_names, pairs.text_label_names)
     for member, names in zip(member_names, all_names, strict=True):
@@ -145,7 +148,7 @@ def check_shape(
     """
     if len(shape) == len(symbols):
         for symbol, n in zip(symbols, shape, strict=True):
-            sizes.setdefault(str(symbol), n)
+            sizes.setdefault(str(symbol), n)  # a number is never looked up
     expected = [sizes.get(s, s) if isinstance(s, str) else s for s in symbols]
     if list(shape) != expected:
         raise archive.error(name, f"shape [{', '.join(map(str, expected))}]", f"{list(shape)}")
@@ -164,7 +167,6 @@ def _read_ours(archive: Container) -> Pairs:
     if names != list(METADATA_NAMES):
         raise archive.error("metadata_names", ", ".join(METADATA_NAMES), quote(", ".join(names)))
     columns: dict[str, Any] = {name: archive.read(name) for name in COLUMNS}
-    check_elements(archive, columns["elements"])
     images = encoding.stored(archive.read)
     rows = rows_of(archive.read("geometries"), archive.read("metadata_values"))
     numbers = {name: archive.read(name) for name in PAIR_NUMBERS} if version >= 2 else None
@@ -179,13 +181,6 @@ def _read_ours(archive: Container) -> Pairs:
         provenance=provenance,
         **columns,
     )
-
-
-def check_elements(archive: Container, elements: Any) -> None:
-    """Refuse symbols that are no element's."""
-    for symbol in np.unique(elements).tolist():
-        if symbol not in ATOMIC_NUMBERS:
-            raise archive.error("elements", "symbols of elements", quote(symbol))
 
 
 def rows_of(geometries: NDArray[Any], metadata: ArrayLike) -> NDArray[np.void]:
