@@ -163,24 +163,27 @@ def test_a_file_is_read_whole(tmp_path):
 
 
 def test_a_missing_file_and_a_folder_are_parse_errors_without_a_line(tmp_path):
-    missing = tmp_path / "detailed.out"
-    for path in (missing, tmp_path):
+    for path, kind in ((tmp_path / "detailed.out", "readable"), (tmp_path, "regular")):
         with pytest.raises(ParseError) as caught:
             read_bytes(path)
         assert (caught.value.path, caught.value.line) == (str(path), None)
-        assert str(caught.value).startswith(f"{path}: expected a readable file, found ")
+        assert str(caught.value).startswith(f"{path}: expected a {kind} file, found ")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
 def test_a_named_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "detailed.out")
-    with pytest.raises(ParseError, match="expected a regular file, found prw-"):
+    with pytest.raises(
+        ParseError, match="expected a regular file, found a folder, named pipe or device"
+    ):
         read_bytes(tmp_path / "detailed.out")
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no devices")
 def test_a_file_without_an_end_is_refused():
-    with pytest.raises(ParseError, match="expected a regular file, found crw-"):
+    with pytest.raises(
+        ParseError, match="expected a regular file, found a folder, named pipe or device"
+    ):
         read_bytes("/dev/zero")
 
 

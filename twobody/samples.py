@@ -1,7 +1,4 @@
-"""The samples of a dataset: pairs chosen by their labels, described as arrays.
-
-What both PyTorch datasets have in common, without PyTorch.
-"""
+"""The samples of a dataset: what both PyTorch datasets have in common, without PyTorch."""
 
 from __future__ import annotations
 
@@ -27,22 +24,15 @@ from twobody.text import PathLike, counted
 T = TypeVar("T")
 Missing = Literal["drop", "nan", "error"]
 
-MOST_KEPT = 1 << 30
-"""Bytes of images that are kept once they have been made; a larger set is drawn every time."""
+MOST_KEPT = 1 << 30  # bytes of images kept once made; a larger set is drawn every time
 
 
 class LazySequence(MutableSequence[T]):
-    """The samples of a batch, made when somebody looks at them.
+    """The n samples of a batch, which `make` makes when somebody looks at them.
 
     A data loader asks a dataset for the samples of a batch, and then makes one batch of them. A
     dataset that can make the batch at once needs the samples only where other code wants to see
     them. Copies, pickles and sums are plain lists.
-
-    Parameters
-    ----------
-    n : int
-    make : function
-        Makes the n samples.
     """
 
     def __init__(self, n: int, make: Callable[[], list[T]]) -> None:
@@ -88,14 +78,10 @@ class LazySequence(MutableSequence[T]):
 
 
 class ImageCache:
-    """Images that are drawn when they are first asked for, and kept.
+    """Images of `source` that are drawn when they are first asked for, and kept.
 
     Workers of a data loader share what was kept when they were forked and keep nothing themselves,
     so that memory does not grow with their number. Copies and pickles start anew.
-
-    Parameters
-    ----------
-    source : Images
     """
 
     def __init__(self, source: Images) -> None:
@@ -120,38 +106,25 @@ class ImageCache:
 
 
 class Statistics(NamedTuple):
-    """Of targets, each a number or, where a sample has several, one number a target.
-
-    `std` is the population standard deviation (divided by n).
-    """
+    """Of targets, each a number or, where a sample has several, one number per target."""
 
     mean: Any
-    std: Any
+    std: Any  # of the population: divided by n
     min: Any
     max: Any
 
 
 class PairSamples:
-    """Pairs with targets.
+    """Pairs with targets; parameters and errors are those of `TwoBodyDataset`.
 
-    Parameters
+    Attributes
     ----------
-    path : path
-        An archive, ours or the original project's.
-    labels : sequence of str
-        Names of the targets.
-    missing : {'drop', 'nan', 'error'}
-        What becomes of pairs that lack one of the labels: left out, kept with NaN, or refused.
-    encoding : str or None
-        Of the images; where the archive holds another one they are drawn. None takes the archive's.
-
-    Raises
-    ------
-    ParseError
-        The file is no dataset archive or is damaged, no pair has the labels, (missing='error') one
-        lacks them, or the archive lacks what the encoding draws from.
-    ValueError
-        A label is unknown or text, `missing` is none of the three, or the encoding is unknown.
+    dropped : str [n]
+        Names of the pairs that were left out because they lack a label.
+    channels : tuple of str
+        Names of the image channels.
+    label_units : dict of str to str
+        Unit of each target; empty where the archive does not say it.
     """
 
     def __init__(
@@ -163,33 +136,32 @@ class PairSamples:
         drawn = get_encoding(pairs.encoding if encoding is None else encoding)
         if drawn.name != pairs.encoding:
             pairs = replace(pairs, encoding=drawn.name, images=drawn.encode(pairs))
-        chosen = [_label_index(pairs, name) for name in labels]
-        if not chosen:
+        if pairs.images is None:
+            raise ParseError(path, None, "an archive with images", "none")
+        if not labels:
             raise ValueError("at least one target label is needed")
+        chosen = [_label_index(pairs, name) for name in labels]
         values = pairs.label_values[:, chosen]
-        lacking: NDArray[np.bool_] = np.asarray(np.isnan(values).any(axis=1))
+        lacking = np.asarray(np.isnan(values).any(axis=1))
         what = " and ".join(labels)
         if missing == "error" and lacking.any():
             without = pairs.names[lacking]
             found = f"{counted(len(without), 'pair')} without, the first {without[0]}"
             raise ParseError(path, None, f"{what} for every pair", found)
-        keep = ~lacking if missing == "drop" else np.ones(len(lacking), np.bool_)
+        keep = ~lacking if missing == "drop" else np.ones_like(lacking)
         if not keep.any():
             raise ParseError(path, None, f"pairs that have {what}", "none")
         self.dropped: NDArray[np.str_] = pairs.names[~keep]
-        """Names of the pairs that were left out because they lack a label."""
+        self.channels: tuple[str, ...] = drawn.channel_names
+        units = pairs.label_units[chosen].tolist()
+        self.label_units: dict[str, str] = dict(zip(labels, units, strict=True))
         self._pairs = pairs
         self._values = values
         self._kept = np.flatnonzero(keep)
-        self.channels: tuple[str, ...] = drawn.channel_names
-        """Names of the image channels."""
-        units = pairs.label_units[chosen].tolist()
-        self.label_units: dict[str, str] = dict(zip(labels, units, strict=True))
-        """Unit of each target; empty where the archive does not say it."""
-        if pairs.images is None:
-            raise ParseError(path, None, "an archive with images", "none")
         self._source = pairs.images
-        self._images = _cached(pairs.images)
+        draws = not isinstance(self._source, Pixels)
+        is_small = math.prod(self._source.shape) * 4 <= MOST_KEPT
+        self._images = ImageCache(self._source) if draws and is_small else self._source
 
     def _rows(self) -> NDArray[np.int64]:
         """Return which of the pairs in the archive the samples are, in their order."""
@@ -220,19 +192,11 @@ class PairSamples:
         raise NotImplementedError
 
     def statistics(self, indices: ArrayLike) -> Statistics:
-        """Return mean, std, min and max of the targets of the samples `indices`.
+        """Return mean, std, min and max of the targets of samples, int [n] or bool [N].
 
         Meant for a training split: statistics over all samples would tell of the test split too.
-        Missing values do not count.
-
-        Parameters
-        ----------
-        indices : int [n], or bool [N]
-
-        Returns
-        -------
-        Statistics
-            float32 tensors of the shape of one target; worked out in float64.
+        Missing values do not count. They are worked out in float64, and come as float32 tensors of
+        the shape of one target.
 
         Raises
         ------
@@ -249,12 +213,7 @@ class PairSamples:
         return Statistics(*(self._shaped(function(values, axis=0)) for function in of_all))
 
     def indices_with(self, elements: str | Iterable[str]) -> NDArray[np.int64]:
-        """Return the indices of samples that contain any of the elements, int64, in order.
-
-        Parameters
-        ----------
-        elements : str or iterable of str
-            Symbols; one alone may be given as it is.
+        """Return the indices, in order, of samples that contain the element or any of several.
 
         Raises
         ------
@@ -287,11 +246,6 @@ def whole(indices: Sequence[int]) -> NDArray[np.int64]:
     return np.array([*map(operator.index, indices)], np.int64)
 
 
-def _cached(images: Images) -> ImageCache | Images:
-    in_memory = isinstance(images, Pixels)
-    return images if in_memory or math.prod(images.shape) * 4 > MOST_KEPT else ImageCache(images)
-
-
 def _label_index(pairs: Pairs, name: str) -> int:
     """Return the column of a numeric label."""
     names: list[str] = pairs.label_names.tolist()
@@ -300,9 +254,7 @@ def _label_index(pairs: Pairs, name: str) -> int:
     if name in pairs.text_label_names.tolist():
         raise ValueError(f"label {name!r} is text and cannot be a target")
     nearest = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.4)
-    known = f"did you mean {_listed(nearest)}?" if nearest else f"known: {_listed(names) or 'none'}"
+    known = f"known: {', '.join(map(repr, names)) or 'none'}"
+    if nearest:
+        known = f"did you mean {', '.join(map(repr, nearest))}?"
     raise ValueError(f"unknown label {name!r}; {known}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names))

@@ -50,31 +50,44 @@ def is_text(array: NDArray[np.str_]) -> bool:
     return not bool(((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any())
 
 
+def open_regular(path: PathLike) -> int:
+    """Open a file to read and return its handle.
+
+    Raises
+    ------
+    ParseError
+        The file is missing, unreadable, or a folder, named pipe or device, which may have no end.
+    """
+    try:
+        handle = os.open(path, _OPEN)
+    except OSError as error:
+        raise ParseError(path, None, "a readable file", error.strerror or str(error)) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ParseError(path, None, "a regular file", "a folder, named pipe or device")
+    return handle
+
+
 def read_bytes(path: PathLike, largest: int = LARGEST_FILE) -> bytes:
     """Read a file of at most `largest` bytes.
 
     Raises
     ------
     ParseError
-        The file is missing, unreadable, larger, or not a regular file.
+        The file is larger, or as in `open_regular`.
     """
+    handle = open_regular(path)
     try:
-        handle = os.open(path, _OPEN)
-        try:
-            status = os.fstat(handle)
-            # A pipe or device may have no end; to read a folder fails below.
-            if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-                raise ParseError(path, None, "a regular file", stat.filemode(status.st_mode))
-            # Without a file object, which takes longer to make than a small file to read.
-            parts: list[bytes] = []
-            size = status.st_size  # it may grow
-            while size <= largest and (part := os.read(handle, status.st_size + _READ)):
-                parts.append(part)
-                size = max(size, sum(map(len, parts)))
-        finally:
-            os.close(handle)
+        # Without a file object, which takes longer to make than a small file to read.
+        parts: list[bytes] = []
+        size = expected = os.fstat(handle).st_size  # it may grow
+        while size <= largest and (part := os.read(handle, expected + _READ)):
+            parts.append(part)
+            size = max(size, sum(map(len, parts)))
     except OSError as error:
         raise ParseError(path, None, "a readable file", error.strerror or str(error)) from error
+    finally:
+        os.close(handle)
     if size > largest:
         raise ParseError(path, None, f"at most {largest} bytes", "more")
     return b"".join(parts)

@@ -215,7 +215,7 @@ class Child:
         ({"a": np.array([None])}, "a value in a dict that is not plain"),
         ({"a": b"bytes"}, "a value in a dict that is not plain"),
         (np.array([None]), "objects that are not plain"),
-        (2**63, "an integer of 9 bytes"),
+        (2**63, "an integer beyond 64 bits"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -262,23 +262,23 @@ def rows(n: int, opcodes: bytes) -> bytes:
 HOSTILE = {
     "nothing": (b"", "no end"),
     "no end": (head(b"N"), "no end"),
-    "no array": (head(b"N."), "another object than an array"),
-    "an array without state": (head(NDARRAY + b"."), "another object than an array"),
-    "no stack": (head(b"."), "not enough values"),
-    "two results": (head(b"NN."), "too many values"),
+    "no array": (head(b"N."), "other than an array"),
+    "an array without state": (head(NDARRAY + b"."), "other than an array"),
+    "no stack": (head(b"."), "other than an array"),
+    "two results": (head(b"NN."), "other than an array"),
     "more behind the end": (
         head(array_of(b"K\x01\x85", OBJECT, b"](K\x05e")) + b".N",
         "after the end",
     ),
     "a memo that is not there": (head(b"h\x05."), "5"),
-    "a memo bomb": (head(b"Nr" + struct.pack("<I", 2**31) + b"."), "another object"),
+    "a memo bomb": (head(b"Nr" + struct.pack("<I", 2**31) + b"."), "other than an array"),
     "a text beyond the data": (
         head(b"X" + struct.pack("<I", 2**31) + b"a."),
-        "2147483648 bytes where there are fewer",
+        "expected 2147483648 bytes in a unicodestring4, but only 2 remain",
     ),
     "a text of absurd length": (
         head(b"\x8d" + struct.pack("<Q", 2**62) + b"a."),
-        "bytes where there are fewer",
+        "expected 4611686018427387904 bytes in a unicodestring8, but only 2 remain",
     ),
     "a shape that is not that of the data": (
         head(array_of(b"K\x09\x85", OBJECT, b"](K\x05e")) + b".",
@@ -286,7 +286,7 @@ HOSTILE = {
     ),
     "a shape below zero": (
         head(array_of(b"J\xff\xff\xff\xff\x85", OBJECT, b"](K\x05e")) + b".",
-        "a shape that is none",
+        "an impossible shape",
     ),
     "bytes that are no whole numbers": (
         head(array_of(b"K\x01\x85", FLOAT, b"C\x03abc")) + b".",
@@ -298,7 +298,7 @@ HOSTILE = {
     ),
     "a character that is none": (
         head(array_of(b"K\x01\x85", TEXT, b"C\x04\xff\xff\xff\xff")) + b".",
-        "characters that are none",
+        "invalid characters",
     ),
     "an array inside itself": (
         head(NDARRAY + b"\x94(K\x01K\x01\x85" + OBJECT + b"\x89](h\x00etb."),
@@ -314,7 +314,7 @@ HOSTILE = {
     ),
     "a scalar of too many bytes": (
         head(b"cnumpy.core.multiarray\nscalar\n(" + FLOAT + b"C\x10" + bytes(16) + b"tR."),
-        "a scalar of 2 values",
+        r"2 items in an array of shape \[\]",
     ),
     "a state for a dict": (head(b"})b."), "takes none"),
     "a state for a function": (head(b"cnumpy\ndtype\n)b."), "takes none"),
@@ -326,7 +326,7 @@ HOSTILE = {
     "a deep tuple as a key": (head(b"}" + DEEP + b"Ns."), "keys that are not text"),
     "a deep tuple as a shape": (
         head(array_of(DEEP, OBJECT, b"](K\x05e")) + b".",
-        "a shape that is none",
+        "an impossible shape",
     ),
     "a deep tuple as the module of a name": (head(DEEP + b"\x8c\x01a\x93."), "not text"),
     "a deep tuple as a name": (head(b"\x8c\x01a" + DEEP + b"\x93."), "not text"),
@@ -337,7 +337,7 @@ HOSTILE = {
     "a deep tuple as a state": (head(NDARRAY + DEEP + b"b."), "missing 4"),
     "a scalar of a number": (
         head(b"cnumpy.core.multiarray\nscalar\n(K\x01C\x01\x00tR."),
-        "a scalar that is not plain",
+        "an array that is not plain",
     ),
     "a scalar made of a number": (
         head(b"cnumpy.core.multiarray\nscalar\n(" + FLOAT + b"K\x01tR."),
@@ -345,11 +345,11 @@ HOSTILE = {
     ),
     "a shape of an integer without end": (
         head(array_of(ENDLESS + b"\x85", OBJECT, b"]")) + b".",
-        "an integer of 255 bytes",
+        "an integer beyond 64 bits",
     ),
     "a shape of 50,000 numbers": (
         head(array_of(b"(" + b"J\xff\xff\xff\x7f" * 50_000 + b"t", OBJECT, b"]")) + b".",
-        "a shape that is none",
+        "an impossible shape",
     ),
     "a dict in many rows": (rows(3, b"}\x94h\x00h\x00"), "one dict in two places"),
     "a list in many rows": (rows(3, b"]\x94h\x00h\x00"), "one list in two places"),
@@ -402,7 +402,7 @@ def test_a_short_tuple_may_be_in_many_rows():
 
 
 def test_opcodes_are_bounded_by_the_packed_size(monkeypatch):
-    monkeypatch.setattr(pickles, "_OPCODES", 1000)
+    monkeypatch.setattr(pickles, "_MAX_OPCODES", 1000)
     data = rows(1300, b"}" * 1300)
     with pytest.raises(ValueError, match="more than 1200 opcodes"):
         unpickle_array(data, 100)
@@ -410,5 +410,5 @@ def test_opcodes_are_bounded_by_the_packed_size(monkeypatch):
 
 
 def test_only_opcodes_that_exist_are_admitted():
-    admitted = {opcode.decode("latin-1") for opcode in pickles._ACTIONS}
-    assert admitted <= {opcode.code for opcode in pickletools.opcodes}
+    assert len(pickles._OPCODES) == len(pickles._ACTIONS)
+    assert pickle.STOP not in pickles._OPCODES  # the machine itself looks for the end

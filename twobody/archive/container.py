@@ -1,11 +1,7 @@
 """A .npz file, opened without trusting it: names, sizes, dtypes and shapes before any data.
 
-`Container` checks what a zip file of .npy members says of itself before anything is allocated, and
-reads members as plain arrays. Members that hold pickles are there for users of
-``numpy.load(..., allow_pickle=True)``, and in archives of the original project; they are decoded on
-request, without a pickle being run. Everything is read through the one file that was opened.
-
-Formats: NEP 1 (.npy), PKWARE APPNOTE.TXT (zip).
+Members that hold pickles are decoded on request, without a pickle being run. Everything is read
+through the one file that was opened. Formats: NEP 1 (.npy), PKWARE APPNOTE.TXT (zip).
 """
 
 from __future__ import annotations
@@ -15,27 +11,23 @@ import io
 import math
 import os
 import re
-import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twobody.errors import ParseError
-from twobody.text import PathLike, is_text, quote
+from twobody.text import PathLike, is_text, open_regular, quote
 
-# Opening a named pipe does not wait then; binary is what Windows has to be told.
-_OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-
-_MAX_DEFLATE_RATIO = 1032  # RFC 1951: a deflate stream cannot expand further
-# What a whole archive may expand to, against bombs: images, ten to one at most, are nearly all of
-# it; in a small archive headers and padding weigh more.
+# RFC 1951: a deflate stream cannot expand further.
+_MAX_RATIOS = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032}
+# What a whole archive may expand to, against bombs: images, nearly all of it, are ten to one at
+# most; in a small archive headers and padding weigh more.
 _MAX_EXPANSION, _ALWAYS_ALLOWED = 100, 1 << 26  # ratio; bytes
 _END_RECORD = 22  # bytes of the record that ends a zip file, without its comment
 
@@ -50,38 +42,25 @@ _HEADER = re.compile(
 
 # What zipfile and zlib raise where a file is damaged.
 _DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
-    *(NotImplementedError, RuntimeError, ValueError, OverflowError),
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
 )
 
 
-class ContentDigest:
-    """SHA-256 over the members in order: name, dtype, shape, data."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-
-    def begin(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-        """Begin a member."""
-        self._hash.update(f"{name}\0{dtype.str}\0{','.join(map(str, shape))}\0".encode())
-
-    def add(self, chunk: bytes | memoryview) -> None:
-        """Take in data of the member."""
-        self._hash.update(chunk)
-
-    def hexdigest(self) -> str:
-        """Return the digest of all members so far."""
-        return self._hash.hexdigest()
+def digest_entry(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """Return what content digests take in of a member before its data."""
+    return f"{name}\0{dtype.str}\0{','.join(map(str, shape))}\0".encode()
 
 
 def npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     """Return the .npy header of an array in C order, version 1.0."""
     buffer = io.BytesIO()
-    description = {
-        "descr": np.lib.format.dtype_to_descr(dtype),
-        "fortran_order": False,
-        "shape": shape,
-    }
+    description = {"descr": dtype.str, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(buffer, description)
     return buffer.getvalue()
 
@@ -113,45 +92,20 @@ def read_npy_header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], in
     return dtype, shape, len(start) + length
 
 
-@dataclass(frozen=True)
-class MemberInfo:
-    """What the headers say of a member, checked against each other and the file's size.
-
-    Attributes
-    ----------
-    dtype, shape
-        Of the array.
-    header_size, size : int
-        Bytes of the .npy header, and of header and data together.
-    packed_size : int
-        Bytes in the file.
-    """
+class MemberInfo(NamedTuple):
+    """What the headers say of a member, checked against each other and the file's size."""
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
-    header_size: int
-    size: int
-    packed_size: int
+    header_size: int  # bytes of the .npy header
+    size: int  # bytes of header and data
+    packed_size: int  # bytes in the file
     entry: zipfile.ZipInfo
 
 
 class Container:
     """An open .npz file; a context manager.
-
-    Parameters
-    ----------
-    path : path
-
-    Attributes
-    ----------
-    path : Path
-    file_size : int
-        Bytes of the file.
-    allowed_size : int
-        Bytes that all members may take together, and any array made of what is in them.
-    members : dict of str to MemberInfo
-        In the order of the file.
 
     Raises
     ------
@@ -163,18 +117,19 @@ class Container:
     def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
         with ExitStack() as stack:
-            self._file = stack.enter_context(_open_regular(self.path))
+            self._file = stack.enter_context(os.fdopen(open_regular(path), "rb"))
             self.file_size = os.fstat(self._file.fileno()).st_size
             self.allowed_size = max(_MAX_EXPANSION * self.file_size, _ALWAYS_ALLOWED)
+            """Bytes that all members may take together, and any array made of what is in them."""
             try:
                 self._zip = stack.enter_context(zipfile.ZipFile(self._file))
             except _DAMAGE as error:
-                raise ParseError(path, None, "a .npz archive", _damage(error)) from error
+                raise ParseError(
+                    path, None, "a .npz archive", quote(str(error) or type(error).__name__)
+                ) from error
             self._check_directory()
-            self.members = {
-                entry.filename.removesuffix(".npy"): self._checked_member(entry)
-                for entry in self._zip.infolist()
-            }
+            members = map(self._checked_member, self._zip.infolist())
+            self.members = {member.name: member for member in members}
             self.close = stack.pop_all().close
 
     def __enter__(self) -> Self:
@@ -191,15 +146,15 @@ class Container:
         ParseError
             There is no such member, it holds pickles, or its data are damaged.
         """
-        member = self._plain_member(name)
+        member = self._member(name)
         array = np.empty(member.shape, member.dtype)
         view = array.reshape(-1).view(np.uint8).data
         position = 0
-        for chunk in self._data(member):
+        for chunk in self._data(name):
             view[position : position + len(chunk)] = chunk
             position += len(chunk)
         if member.dtype.kind == "U" and not is_text(array):
-            raise self.error(name, "text", "characters that are none")
+            raise self.error(name, "text", "invalid characters")
         return array
 
     def read_objects(self, name: str) -> NDArray[Any]:
@@ -214,8 +169,8 @@ class Container:
         # Hardly anybody has one, and the loaders do without.
         from twobody.archive.pickles import unpickle_array  # noqa: PLC0415
 
-        member = self._member(name)
-        data = b"".join(self._data(member))
+        member = self._member(name, plain=False)
+        data = b"".join(self._data(name))
         try:
             array = unpickle_array(data, member.packed_size)
         except ValueError as error:
@@ -226,17 +181,10 @@ class Container:
         return array
 
     def blocks(self, name: str, rows: int) -> Iterator[NDArray[Any]]:
-        """Yield a member that has rows in blocks of up to `rows` of them, as `read` would.
-
-        Raises
-        ------
-        ParseError
-            As `read`; blocks before the damage have been yielded by then.
-        """
-        member = self._plain_member(name)
+        """Yield a member in blocks of up to `rows` of its rows; errors are as in `read`."""
+        member = self._member(name)
         row_shape = member.shape[1:]
-        size = rows * math.prod(row_shape) * member.dtype.itemsize
-        for chunk in self._data(member, size):
+        for chunk in self._data(name, rows * math.prod(row_shape) * member.dtype.itemsize):
             yield np.frombuffer(chunk, member.dtype).reshape(-1, *row_shape)
 
     def content_digest(self) -> str:
@@ -244,30 +192,27 @@ class Container:
 
         It does not depend on compression; pickled members count as the bytes they are.
         """
-        digest = ContentDigest()
-        for member in self.members.values():
-            digest.begin(member.name, member.dtype, member.shape)
-            for chunk in self._data(member):
-                digest.add(chunk)
+        digest = hashlib.sha256()
+        for name, member in self.members.items():
+            digest.update(digest_entry(name, member.dtype, member.shape))
+            for chunk in self._data(name):
+                digest.update(chunk)
         return digest.hexdigest()
 
     def error(self, name: str, expected: str, found: str) -> ParseError:
         """Return the error for a fault in the member `name`."""
         return ParseError(self.path, None, f"{expected} in member {name!r}", found)
 
-    def _plain_member(self, name: str) -> MemberInfo:
-        member = self._member(name)
-        if member.dtype.hasobject:
-            raise ParseError(self.path, None, f"plain data in {name!r}", "pickled objects")
-        return member
-
-    def _member(self, name: str) -> MemberInfo:
+    def _member(self, name: str, *, plain: bool = True) -> MemberInfo:
         if name not in self.members:
             raise ParseError(self.path, None, f"a member {name!r}", "none")
+        if plain and self.members[name].dtype.hasobject:
+            raise ParseError(self.path, None, f"plain data in {name!r}", "pickled objects")
         return self.members[name]
 
-    def _data(self, member: MemberInfo, chunk_size: int = 1 << 20) -> Iterator[bytes]:
+    def _data(self, name: str, chunk_size: int = 1 << 20) -> Iterator[bytes]:
         """Yield what follows the .npy header: exactly as many bytes as the directory says."""
+        member = self.members[name]
         left = member.size - member.header_size
         try:
             with self._zip.open(member.entry) as file:
@@ -278,16 +223,17 @@ class Container:
             if left:
                 raise EOFError("its data end early")
         except _DAMAGE as error:
-            raise self.error(member.name, "undamaged data", _damage(error)) from error
+            raise self.error(
+                name, "undamaged data", quote(str(error) or type(error).__name__)
+            ) from error
 
     def _check_directory(self) -> None:
         """Check that names are plain, and that members fill the file without sharing bytes."""
         entries = self._zip.infolist()
         if (unpacked := sum(entry.file_size for entry in entries)) > self.allowed_size:
             expected = f"at most {self.allowed_size} bytes when unpacked"
-            raise ParseError(
-                self.path, None, expected, f"{unpacked} bytes in a file of {self.file_size}"
-            )
+            found = f"{unpacked} bytes in a file of {self.file_size}"
+            raise ParseError(self.path, None, expected, found)
         self._file.seek(-_END_RECORD - len(self._zip.comment), os.SEEK_END)
         record = self._file.read(_END_RECORD)
         if not record.startswith(b"PK\5\6"):
@@ -310,40 +256,20 @@ class Container:
 
     def _checked_member(self, entry: zipfile.ZipInfo) -> MemberInfo:
         name = entry.filename.removesuffix(".npy")
-        ratio = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: _MAX_DEFLATE_RATIO}.get(
-            entry.compress_type
-        )
+        ratio = _MAX_RATIOS.get(entry.compress_type)
+        size, packed_size = entry.file_size, entry.compress_size
         if entry.flag_bits & 0x1 or ratio is None:
             raise self.error(name, "stored or deflated data", "another method or encryption")
-        if entry.file_size > ratio * entry.compress_size:
-            expected = f"at most {ratio} times {entry.compress_size} bytes"
-            raise self.error(name, expected, f"a size of {entry.file_size}")
+        if size > ratio * packed_size:
+            expected = f"at most {ratio} times {packed_size} bytes"
+            raise self.error(name, expected, f"a size of {size}")
         try:
             with self._zip.open(entry) as file:
                 dtype, shape, header_size = read_npy_header(file)
         except _DAMAGE as error:
-            raise self.error(name, "a .npy header", _damage(error)) from error
-        if not dtype.hasobject:
-            size = header_size + math.prod(shape) * dtype.itemsize
-            if size != entry.file_size:
-                expected = f"{size} bytes for {dtype.str} {list(shape)}"
-                raise self.error(name, expected, f"{entry.file_size}")
-        return MemberInfo(
-            name, dtype, shape, header_size, entry.file_size, entry.compress_size, entry
-        )
-
-
-def _open_regular(path: Path) -> IO[bytes]:
-    """Open a file that is not a folder, named pipe or device: these may wait or never end."""
-    try:
-        handle = os.open(path, _OPEN)
-    except OSError as error:
-        raise ParseError(path, None, "a readable file", error.strerror or str(error)) from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise ParseError(path, None, "a regular file", "a folder, named pipe or device")
-    return os.fdopen(handle, "rb")
-
-
-def _damage(error: Exception) -> str:
-    return quote(str(error)) if str(error) else type(error).__name__
+            raise self.error(
+                name, "a .npy header", quote(str(error) or type(error).__name__)
+            ) from error
+        if not dtype.hasobject and size != (n := header_size + math.prod(shape) * dtype.itemsize):
+            raise self.error(name, f"{n} bytes for {dtype.str} {list(shape)}", f"{size}")
+        return MemberInfo(name, dtype, shape, header_size, size, packed_size, entry)

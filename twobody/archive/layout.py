@@ -1,7 +1,7 @@
 """The layout of ``dataset_combined.npz``: every array with its dtype, shape and meaning.
 
-Members that hold pickles are there for users of ``numpy.load(..., allow_pickle=True)`` only; this
-project reads what they say from the other members.
+What the members with pickles say this project reads from the others; they are there for users of
+``numpy.load(..., allow_pickle=True)``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ PAIR_NUMBERS: dict[str, Member] = {
     "charges": Member("<f8", ("N", 2), "Mulliken gross charge [e] of each atom"),
 }
 """What, with the metadata, any encoding can be drawn from; columns of `twobody.pairs.ROW`."""
+
+COLUMNS = (
+    *("elements", "label_names", "label_units", "label_values"),
+    *("text_label_names", "text_label_values"),
+)
+"""Members that are called as in `Pairs`."""
 
 _MEMBERS: dict[str, Member] = {
     "images": Member("<f4", ("N", "C", "size", "size"), "the C channels: channel, row y, column x"),

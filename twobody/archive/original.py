@@ -15,51 +15,42 @@ from numpy.typing import NDArray
 
 from twobody.archive.container import Container
 from twobody.archive.layout import ORIGINAL_MEMBERS
-from twobody.archive.reader import check_elements, check_shape, put_geometries, put_metadata
+from twobody.archive.reader import check_shape, rows_of
 from twobody.encodings import DEFAULT, get_encoding
 from twobody.encodings.encoding import Pixels
-from twobody.errors import ParseError
 from twobody.labels import LABELS
-from twobody.pairs import METADATA_NAMES, Pairs, empty_rows
+from twobody.pairs import METADATA_NAMES, Pairs
 from twobody.text import quote
 
 _Row = Mapping[str, Any]
 
 
 def read_original(archive: Container) -> Pairs:
-    """Read an archive of the original project; what its dicts do not say stays missing.
+    """Read an archive of the original project; errors are as in `twobody.archive.read`.
 
-    Raises
-    ------
-    ParseError
-        A member is damaged, or holds other objects than an archive of a dataset does.
+    What its dicts do not say stays missing.
     """
     sizes = {"C": len(get_encoding(DEFAULT).channels)}
     for name in archive.members:
         _check_header(archive, name, sizes)
     elements = _plain(archive, "elements", sizes)
-    check_elements(archive, elements)
     n = len(elements)
-    rows = empty_rows(n)
-    put_geometries(rows, _plain(archive, "geometries", sizes))
-    put_metadata(rows, [_metadata_row(archive, row) for row in _dicts(archive, "metadata", n)])
+    metadata = [_metadata_row(archive, row) for row in _dicts(archive, "metadata", n)]
     labels = _label_columns(archive, _dicts(archive, "labels", n))
     texts = {name: values for name, values in labels.items() if isinstance(values, list)}
     numbers = {name: values for name, values in labels.items() if name not in texts}
     units = {label.name: label.unit for label in LABELS}
-    text_values = _text(
-        archive, [text for row in zip(*texts.values(), strict=True) for text in row]
-    )
+    cells = [text for row in zip(*texts.values(), strict=True) for text in row]
     return Pairs(
         path=archive.path,
         names=_plain(archive, "pair_names", sizes),
         elements=elements,
-        rows=rows,
+        rows=rows_of(_plain(archive, "geometries", sizes), metadata),
         label_names=_text(archive, list(numbers)),
         label_units=np.array([units.get(name, "") for name in numbers], np.str_),
         label_values=np.array(list(numbers.values())).reshape(len(numbers), n).T,
         text_label_names=_text(archive, list(texts)),
-        text_label_values=text_values.reshape(n, len(texts)),
+        text_label_values=_text(archive, cells).reshape(n, len(texts)),
         encoding=DEFAULT,
         images=Pixels(_plain(archive, "images", sizes).astype(np.float32, copy=False)),
     )
@@ -79,9 +70,7 @@ def _check_header(archive: Container, name: str, sizes: dict[str, int]) -> None:
 
 def _plain(archive: Container, name: str, sizes: dict[str, int]) -> NDArray[Any]:
     """Read a member of numbers or texts, which may be wrapped in objects."""
-    if name not in archive.members:
-        raise ParseError(archive.path, None, f"a member {name!r}", "none")
-    if not archive.members[name].dtype.hasobject:
+    if name not in archive.members or not archive.members[name].dtype.hasobject:
         return archive.read(name)
     array = _unwrapped(archive, name)
     dtype, symbols, _ = ORIGINAL_MEMBERS[name]
@@ -139,17 +128,17 @@ def _label_columns(
     for name in names:
         values = [row.get(name) for row in rows]
         if kinds[name] == "text" if name in kinds else any(isinstance(v, str) for v in values):
-            texts = ["" if _missing(value) else value for value in values]
-            columns[name] = [text for text in texts if isinstance(text, str)]
-            if len(columns[name]) < len(texts):
+            texts = ["" if v is None or _is_nan(v) else v for v in values]
+            if not all(isinstance(text, str) for text in texts):
                 raise archive.error("labels", "labels that are all text", "other values among text")
+            columns[name] = texts
         else:
             columns[name] = np.array([_number(archive, "labels", name, v) for v in values])
     return columns
 
 
-def _missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _text(archive: Container, texts: list[str]) -> NDArray[np.str_]:
@@ -169,10 +158,9 @@ def _number(archive: Container, member: str, name: str, value: object) -> float:
 def _metadata_row(archive: Container, row: _Row) -> list[float]:
     """Put the metadata of a pair in the order of `METADATA_NAMES`."""
     dipole = row.get("dipole_moment")
+    dipole = (None, None, None) if dipole is None else dipole
     if isinstance(dipole, np.ndarray) and dipole.shape == (3,):
         dipole = dipole.tolist()
-    if dipole is None:
-        dipole = (None, None, None)
     if not isinstance(dipole, tuple | list) or len(dipole) != 3:
         raise archive.error("metadata", "three numbers as 'dipole_moment'", "others")
     values = {**row, **dict(zip(("dipole_x", "dipole_y", "dipole_z"), dipole, strict=True))}

@@ -9,15 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from twobody.archive.container import ContentDigest
-from twobody.archive.writer import (
-    Streamed,
-    add_array,
-    label_dicts,
-    metadata_dicts,
-    pickled,
-    plain,
-)
+from twobody.archive.container import npy_header
+from twobody.archive.writer import Streamed, label_dicts, metadata_dicts, pickled, plain
 from twobody.archive.zipstream import ZipStream
 from twobody.errors import ParseError
 from twobody.files import publish, staging
@@ -32,12 +25,8 @@ def pair_files(folder: Path, pairs: Pairs) -> Iterator[None]:
     Where what stands between ends in an error, nothing changes. Files of other pairs are removed.
 
     Keys: image float32 [channels, 32, 32], geometry float32 [2, 4] (x, y, z [Å], population [e]),
-    elements, pair_name, and the dicts labels and metadata (0-d object arrays).
-
-    Raises
-    ------
-    ParseError
-        As `check_pair_files`.
+    elements, pair_name, and the dicts labels and metadata (0-d object arrays). Raises as
+    `check_pair_files` does.
     """
     old = check_pair_files(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,8 +34,8 @@ def pair_files(folder: Path, pairs: Pairs) -> Iterator[None]:
     with staging(folder) as staged:
         for name, members in zip(new, _members(pairs), strict=True):
             with (staged / name).open("wb") as file, ZipStream(file, jobs=1, store=False) as stream:
-                for key, array in members.items():
-                    add_array(stream, key, array, ContentDigest())
+                for key, (dtype, shape, parts) in members.items():
+                    stream.add(f"{key}.npy", npy_header(dtype, shape), parts)
         yield
         publish([(staged / name, folder / name) for name in new], folder)
     for name in old.difference(new):
@@ -54,24 +43,22 @@ def pair_files(folder: Path, pairs: Pairs) -> Iterator[None]:
 
 
 def check_pair_files(folder: Path) -> set[str]:
-    """Return the names of the pair files in `folder`, which need not be there.
+    """Return the names of the pair files in `folder`, which may be absent.
 
     Raises
     ------
     ParseError
-        It holds something that is not a file of this kind, or is no folder.
+        It holds something that is not a file of this kind, or is not a folder.
     """
     if os.path.lexists(folder) and not folder.is_dir():
         raise ParseError(folder, None, "a folder, or nothing", "something else")
     there = folder.iterdir() if folder.is_dir() else ()
     paths = [path for path in there if not path.name.startswith(".twobody-")]
-    if foreign := sorted(path.name for path in paths if not _is_pair_file(path)):
-        raise ParseError(folder, None, "a folder of pair files (A_B.npz) only", quote(foreign[0]))
+    for path in sorted(paths):
+        if path.suffix != ".npz" or not is_pair_name(path.stem) or not path.is_file():
+            expected = "a folder of pair files (A_B.npz) only"
+            raise ParseError(folder, None, expected, quote(path.name))
     return {path.name for path in paths}
-
-
-def _is_pair_file(path: Path) -> bool:
-    return path.suffix == ".npz" and is_pair_name(path.stem) and path.is_file()
 
 
 def _members(pairs: Pairs) -> Iterator[dict[str, Streamed]]:

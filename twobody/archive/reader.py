@@ -6,14 +6,20 @@ No pickle is run in any case; see `twobody.archive.pickles`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from twobody.archive.container import Container
-from twobody.archive.layout import FORMAT_VERSION, ORIGINAL_MEMBERS, PAIR_NUMBERS, members
+from twobody.archive.layout import (
+    COLUMNS,
+    FORMAT_VERSION,
+    ORIGINAL_MEMBERS,
+    PAIR_NUMBERS,
+    members,
+)
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.encodings import DEFAULT, ENCODINGS, Encoding
 from twobody.errors import ParseError
@@ -24,9 +30,9 @@ from twobody.text import PathLike, quote
 def read(path: PathLike) -> Pairs:
     """Read an archive, ours or the original project's, without running a pickle.
 
-    Members, dtypes and shapes are checked before data are read: all are there, none is unknown, and
-    every size that occurs twice is the same. Labels and metadata come from numbers and texts, not
-    from the dicts; images are made from what the encoding stores of them, if that is less.
+    Members, dtypes and shapes are checked before data are read. Labels and metadata come from
+    numbers and texts, not from the dicts; images are made from what the encoding stores of them, if
+    that is less.
 
     Raises
     ------
@@ -48,15 +54,16 @@ def pairs_in(archive: Container) -> Pairs:
         pairs = read_original(archive)
     else:
         pairs = _read_ours(archive)
-    for name, names in (
-        ("pair_names", pairs.names),
-        ("label_names", pairs.label_names),
-        ("text_label_names", pairs.text_label_names),
-    ):
+    for symbol in np.unique(pairs.elements).tolist():
+        if symbol not in ATOMIC_NUMBERS:
+            raise archive.error("elements", "symbols of elements", quote(symbol))
+    member_names = ("pair_names", "label_names", "text_label_names")
+    all_names = (pairs.names, pairs.label_names, pairs.text_label_names)
+    for member, names in zip(member_names, all_names, strict=True):
         unique, counts = np.unique(names, return_counts=True)
         if (counts > 1).any():
             found = f"{quote(str(unique[counts.argmax()]))} {counts.max()} times"
-            raise archive.error(name, "every name once", found)
+            raise archive.error(member, "every name once", found)
     return pairs
 
 
@@ -105,10 +112,7 @@ def origin_of(archive: Container) -> Origin:
 def layout_faults(archive: Container) -> Iterator[ParseError]:
     """Compare the headers of an archive of ours with its layout; yield what is wrong.
 
-    Raises
-    ------
-    ParseError
-        As `origin_of`.
+    Raises as `origin_of` does.
     """
     origin = origin_of(archive)
     expected = members(origin.encoding, origin.version)
@@ -131,8 +135,8 @@ def layout_faults(archive: Container) -> Iterator[ParseError]:
 def check_shape(
     archive: Container,
     name: str,
-    shape: Sequence[int],
-    symbols: Sequence[str | int],
+    shape: tuple[int, ...],
+    symbols: tuple[str | int, ...],
     sizes: dict[str, int],
 ) -> None:
     """Compare a shape with its symbols; a letter stands for the size that it met first.
@@ -144,8 +148,7 @@ def check_shape(
     """
     if len(shape) == len(symbols):
         for symbol, n in zip(symbols, shape, strict=True):
-            if isinstance(symbol, str):
-                sizes.setdefault(symbol, n)
+            sizes.setdefault(str(symbol), n)  # a number is never looked up
     expected = [sizes.get(s, s) if isinstance(s, str) else s for s in symbols]
     if list(shape) != expected:
         raise archive.error(name, f"shape [{', '.join(map(str, expected))}]", f"{list(shape)}")
@@ -157,52 +160,36 @@ def _read_ours(archive: Container) -> Pairs:
     for fault in layout_faults(archive):
         raise fault
     provenance, version, encoding = origin_of(archive)
-    check_elements(archive, elements := archive.read("elements"))
     for channel, found in zip(encoding.channel_names, archive.read("channels"), strict=True):
         if found != channel:
             raise archive.error("channels", f"the channel {channel}", quote(str(found)))
-    images = encoding.stored(archive.read)
-    rows = empty_rows(len(elements))
-    put_geometries(rows, archive.read("geometries"))
     names = archive.read("metadata_names").tolist()
     if names != list(METADATA_NAMES):
         raise archive.error("metadata_names", ", ".join(METADATA_NAMES), quote(", ".join(names)))
-    put_metadata(rows, archive.read("metadata_values"))
+    columns: dict[str, Any] = {name: archive.read(name) for name in COLUMNS}
+    images = encoding.stored(archive.read)
+    rows = rows_of(archive.read("geometries"), archive.read("metadata_values"))
     numbers = {name: archive.read(name) for name in PAIR_NUMBERS} if version >= 2 else None
     for name, values in (numbers or encoding.numbers_in(images)).items():
         rows[name] = values
     return Pairs(
         path=archive.path,
         names=archive.read("pair_names"),
-        elements=elements,
         rows=rows,
-        label_names=archive.read("label_names"),
-        label_units=archive.read("label_units"),
-        label_values=archive.read("label_values"),
-        text_label_names=archive.read("text_label_names"),
-        text_label_values=archive.read("text_label_values"),
         encoding=encoding.name,
         images=images,
         provenance=provenance,
+        **columns,
     )
 
 
-def check_elements(archive: Container, elements: Any) -> None:
-    """Refuse symbols that are no element's."""
-    for symbol in np.unique(elements).tolist():
-        if symbol not in ATOMIC_NUMBERS:
-            raise archive.error("elements", "symbols of elements", quote(symbol))
-
-
-def put_geometries(rows: Any, geometries: Any) -> None:
-    """Put x, y, z [Å] and the population [e] of each atom, [N, 2, 4], into rows of `ROW`."""
+def rows_of(geometries: NDArray[Any], metadata: ArrayLike) -> NDArray[np.void]:
+    """Make `ROW`s of geometries [N, 2, 4] (x, y, z [Å], population [e]) and metadata [N, 8]."""
+    rows = empty_rows(len(geometries))
     rows["positions"], rows["populations"] = geometries[:, :, :3], geometries[:, :, 3]
-
-
-def put_metadata(rows: Any, values: ArrayLike) -> None:
-    """Put the columns `METADATA_NAMES`, [N, 8], into rows of `ROW`."""
-    values = np.asarray(values, np.float64)
+    values = np.asarray(metadata, np.float64)
     rows["dipole"] = values[:, 3:6]
     for k, name in enumerate(METADATA_NAMES):
-        if name in rows.dtype.names:
+        if not name.startswith("dipole_"):
             rows[name] = values[:, k]
+    return rows

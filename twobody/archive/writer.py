@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -10,12 +11,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.archive.container import ContentDigest, npy_header
-from twobody.archive.layout import PAIR_NUMBERS, members
+from twobody.archive.container import digest_entry, npy_header
+from twobody.archive.layout import COLUMNS, PAIR_NUMBERS, members
 from twobody.archive.pickles import Plain, pickled_dicts
 from twobody.archive.zipstream import Part, ZipStream
 from twobody.encodings import get_encoding
-from twobody.pairs import METADATA_NAMES, Float, Images, Pairs
+from twobody.pairs import METADATA_NAMES, Images, Pairs
 
 # What every reader needs and hardly gets smaller: inflating it would take most of the opening.
 _STORED = ("label_values", "metadata_values", "image_amplitudes")
@@ -35,7 +36,7 @@ def write(
     jobs: int = 1,
     progress: Callable[[int], object] = int,
 ) -> str:
-    """Write pairs with encoded images to a binary file and return the content digest.
+    """Write pairs to a binary file and return the content digest; see `Container.content_digest`.
 
     The same pairs give the same bytes, whatever `jobs` is.
 
@@ -51,21 +52,14 @@ def write(
     progress : function
         Called with the number of pairs whose images were given to the threads since the last call.
     """
-    digest = ContentDigest()
+    digest = hashlib.sha256()
     with ZipStream(file, jobs=jobs, store=store) as stream:
-        for name, array in _members(pairs, progress):
-            add_array(stream, name, array, digest, store=name in _STORED)
+        for name, (dtype, shape, parts) in _members(pairs, progress):
+            digest.update(digest_entry(name, dtype, shape))
+            header = npy_header(dtype, shape)
+            stored = name in _STORED
+            stream.add(f"{name}.npy", header, parts, store=stored, seen=digest.update)
     return digest.hexdigest()
-
-
-def add_array(
-    stream: ZipStream, name: str, array: Streamed, digest: ContentDigest, *, store: bool = False
-) -> None:
-    """Write an array as a .npy file, taking it into the digest on the way."""
-    dtype, shape, parts = array
-    digest.begin(name, dtype, shape)
-    header = npy_header(dtype, shape)
-    stream.add(f"{name}.npy", header, parts, store=store, seen=digest.add)
 
 
 def _members(pairs: Pairs, progress: Callable[[int], object]) -> Iterator[tuple[str, Streamed]]:
@@ -76,13 +70,8 @@ def _members(pairs: Pairs, progress: Callable[[int], object]) -> Iterator[tuple[
     encoding = get_encoding(pairs.encoding)
     arrays: dict[str, NDArray[Any]] = {
         "geometries": pairs.geometries,
-        "elements": pairs.elements,
         "pair_names": pairs.names,
-        "label_names": pairs.label_names,
-        "label_units": pairs.label_units,
-        "label_values": pairs.label_values,
-        "text_label_names": pairs.text_label_names,
-        "text_label_values": pairs.text_label_values,
+        **{name: getattr(pairs, name) for name in COLUMNS},
         "metadata_values": pairs.metadata,
         "metadata_names": np.array(METADATA_NAMES),
         "channels": np.array(encoding.channel_names),
@@ -106,12 +95,9 @@ def _members(pairs: Pairs, progress: Callable[[int], object]) -> Iterator[tuple[
 def plain(array: NDArray[Any]) -> Streamed:
     """Stream an array that is there."""
     data = _bytes(array)
-    parts = [partial(_piece, data, start) for start in range(0, len(data), _CHUNK)]
+    starts = range(0, len(data), _CHUNK)
+    parts = [partial(memoryview, data[start : start + _CHUNK]) for start in starts]
     return array.dtype, array.shape, parts
-
-
-def _piece(data: memoryview, start: int) -> memoryview:
-    return data[start : start + _CHUNK]
 
 
 def _bytes(array: NDArray[Any]) -> memoryview:
@@ -139,21 +125,18 @@ def pickled(dicts: Iterable[dict[str, Plain]], shape: tuple[int, ...]) -> Stream
 def label_dicts(pairs: Pairs) -> Iterator[dict[str, Plain]]:
     """Yield the labels of each pair as a dict; None where missing."""
     names = [*pairs.label_names.tolist(), *pairs.text_label_names.tolist()]
-    for start in range(0, len(pairs), _ROWS):
-        rows = slice(start, start + _ROWS)
-        texts = pairs.text_label_values[rows]
-        numbers = _with_none(pairs.label_values[rows], np.isnan(pairs.label_values[rows]))
-        for values in np.hstack([numbers, _with_none(texts, texts == "")]).tolist():
+    for some in _blocks(pairs):
+        numbers = _with_none(some.label_values, np.isnan(some.label_values))
+        texts = _with_none(some.text_label_values, some.text_label_values == "")
+        for values in np.hstack([numbers, texts]).tolist():
             yield dict(zip(names, values, strict=True))
 
 
 def metadata_dicts(pairs: Pairs) -> Iterator[dict[str, Plain]]:
     """Yield the metadata of each pair as a dict; None where missing."""
-    metadata: Float = pairs.metadata
-    for start in range(0, len(pairs), _ROWS):
-        rows = slice(start, start + _ROWS)
-        values = _with_none(metadata[rows], ~np.isfinite(metadata[rows]))
-        for name, row in zip(pairs.names[rows].tolist(), values.tolist(), strict=True):
+    for some in _blocks(pairs):
+        values = _with_none(some.metadata, ~np.isfinite(some.metadata))
+        for name, row in zip(some.names.tolist(), values.tolist(), strict=True):
             charge, fermi, energy, *dipole, n_atoms, length = row
             yield {
                 "pair_name": name,
@@ -164,6 +147,10 @@ def metadata_dicts(pairs: Pairs) -> Iterator[dict[str, Plain]]:
                 "num_atoms": None if n_atoms is None else int(n_atoms),
                 "bond_length": length,
             }
+
+
+def _blocks(pairs: Pairs) -> Iterator[Pairs]:
+    return (pairs.take(slice(i, i + _ROWS)) for i in range(0, len(pairs), _ROWS))
 
 
 def _with_none(values: NDArray[Any], missing: NDArray[np.bool_]) -> NDArray[np.object_]:

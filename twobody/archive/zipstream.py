@@ -2,13 +2,11 @@
 
 The data of a member come in parts, each a function that makes them. A thread makes a part and
 deflates it on its own, up to a byte border (a full flush), so that the pieces, one after the other,
-are one deflate stream. Times, host and permissions are fixed. Nothing is inflated again: the
-CRC-32 of the data before they are deflated lets every reader find what a compressor did wrong.
+are one deflate stream. Times, host and permissions are fixed. Nothing is inflated again: the CRC-32
+of the data before they are deflated lets every reader find what a compressor did wrong.
 
 Intel's ISA-L compresses where it is installed (the extra ``fast``), zlib otherwise. Both make the
-same format; ISA-L is some five times as fast and its output 1 % larger.
-
-Format: PKWARE APPNOTE.TXT 6.3.10; RFC 1951.
+same format (RFC 1951); ISA-L is some five times as fast and its output 1 % larger.
 """
 
 from __future__ import annotations
@@ -39,15 +37,10 @@ _PADDING_FIELD = 0xD935  # the extra field that zipalign and others use for alig
 
 
 class ZipStream:
-    """A zip file under construction.
+    """A zip file under construction in `file`, which is open for writing, at its start.
 
-    Parameters
-    ----------
-    file : binary file, open for writing, at its start
-    jobs : int
-        Threads that make parts and deflate them.
-    store : bool
-        Write all data as they are, aligned to `ALIGNMENT`.
+    `jobs` threads make and deflate parts; `store` writes all data as they are, aligned to
+    `ALIGNMENT`.
     """
 
     def __init__(self, file: IO[bytes], *, jobs: int, store: bool) -> None:
@@ -75,19 +68,9 @@ class ZipStream:
         store: bool = False,
         seen: Callable[[Chunk], object] = len,
     ) -> None:
-        """Write a member; header and directory get its sizes and checksum.
+        """Write a member: `head`, then the parts, which threads make in any order.
 
-        Parameters
-        ----------
-        name : str
-        head : bytes
-            What comes before the parts.
-        parts : iterable of functions
-            Called in any order, in threads.
-        store : bool
-            Write this member's data as they are.
-        seen : function
-            Called with the data of each part, in their order.
+        `store` writes its data as they are; `seen` is called with the data of each part, in order.
 
         Raises
         ------

@@ -21,41 +21,23 @@ EncodingCheck = Callable[[Pairs, Blocks], Iterator[Finding]]
 
 @dataclass(frozen=True)
 class Channel:
-    """One image channel.
-
-    Attributes
-    ----------
-    name : str
-    unit : str
-        Of its pixels.
-    formula : str
-        How a pixel is worked out, for people.
-    non_negative : bool
-        Whether no pixel can be below 0.
-    """
+    """One image channel."""
 
     name: str
-    unit: str
-    formula: str
-    non_negative: bool
+    unit: str  # of its pixels
+    formula: str  # how a pixel is worked out, for people
+    non_negative: bool  # whether no pixel can be below 0
 
 
 class Member(NamedTuple):
     """An array of an archive.
 
-    Attributes
-    ----------
-    dtype : str
-        As NumPy writes it; "U" for text of any length, "O" for pickled dicts.
-    shape : tuple
-        Numbers, and letters that stand for sizes: one letter is one size all over an archive.
-    meaning : str
-        What it holds, for people.
+    A letter in the shape stands for a size that is the same all over an archive.
     """
 
-    dtype: str
+    dtype: str  # as NumPy writes it; "U" for text of any length, "O" for pickled dicts
     shape: tuple[str | int, ...]
-    meaning: str
+    meaning: str  # what it holds, for people
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,24 +87,13 @@ class Encoding(ABC):
     but `Pairs.atomic_numbers` and `Pairs.rows` (positions and populations are rounded to float32 in
     archives, all other numbers are exact), and a pair's pixels not on the pairs beside it: then raw
     files and archives of any encoding give the same images.
-
-    Attributes
-    ----------
-    name : str
-    channels : tuple of Channel
-    size : int
-        Pixels of a side.
-    legend : str
-        What the letters in the formulas of the channels stand for.
-    members : dict of str to Member
-        Arrays that archives of this encoding hold beside the pixels.
     """
 
     name: str
     channels: tuple[Channel, ...]
-    size: int = 32
-    legend: str = ""
-    members: Mapping[str, Member] = {}
+    size: int = 32  # pixels of a side
+    legend: str = ""  # what the letters in the formulas of the channels stand for
+    members: Mapping[str, Member] = {}  # what archives of it hold beside the pixels
 
     @abstractmethod
     def draw(self, pairs: Pairs) -> Image:
@@ -138,31 +109,27 @@ class Encoding(ABC):
         """Return the images of `pairs`, to be drawn when they are asked for."""
         return Drawn(self, pairs)
 
-    def arrays(self, images: Images) -> Mapping[str, NDArray[Any]]:
+    def arrays(self, _images: Images) -> Mapping[str, NDArray[Any]]:
         """Return the arrays `members` of images that `encode` made."""
-        del images  # only what an encoding adds
         return {}
 
     def stored(self, read: Callable[[str], NDArray[Any]]) -> Images:
         """Return the images of an archive; `read` gives its arrays by name."""
         return Pixels(read("images"))
 
-    def numbers_in(self, images: Images) -> Mapping[str, Float]:
+    def numbers_in(self, _images: Images) -> Mapping[str, Float]:
         """Return columns of `ROW` that archives of format 1 hold in their images only."""
-        del images
         return {}
 
-    def atom_pixels(self, channel: Channel, bond_length: float) -> Float:
+    def atom_pixels(self, _channel: Channel, _bond_length: float) -> Float:
         """Return column and row of each atom in a channel, [n, 2]; [0, 2] if it shows no space."""
-        del channel, bond_length
         return np.empty((0, 2))
 
-    def products(self, images: Images) -> tuple[Float, Image] | None:
+    def products(self, _images: Images) -> tuple[Float, Image] | None:
         """Return amplitudes [N, C, n] and basis [C, n, size, size] that images are the products of.
 
         None where the images of the encoding are no such products.
         """
-        del images
         return None
 
     @property
@@ -197,12 +164,9 @@ class Encoding(ABC):
 
     def zero_channels(self, _: Pairs, blocks: Blocks) -> Iterator[Finding]:
         """No channel is zero in every pair."""
-        used = np.zeros(len(self.channels), np.bool_)
-        for _start, block in blocks():
-            used |= block.any((0, 2, 3))
-        for name, is_used in zip(self.channel_names, used, strict=True):
-            if not is_used:
-                yield Finding(None, f"{name} is zero in every pair")
+        used = np.array([block.any((0, 2, 3)) for _start, block in blocks()]).any(axis=0)
+        for k in np.flatnonzero(~used):
+            yield Finding(None, f"{self.channel_names[k]} is zero in every pair")
 
     def where(
         self, wrong: NDArray[np.bool_], message: str, pairs: Pairs, start: int

@@ -1,7 +1,7 @@
 """Encoding ``published``: every channel is a few numbers of the pair times fixed images.
 
 A channel is a sum, over the atoms, of an amplitude times a basis image, the same for all pairs.
-`render` is the one function that makes pixels of them: every route to an image gives its bits.
+`render` alone makes pixels of them: every route to an image gives its bits.
 
 Formulas: "QuantumCanvas", arXiv 2512.01519, as its published script evaluates them.
 """
@@ -21,8 +21,7 @@ from twobody.pairs import N_ORBITALS, Float, Image, Images, Index, Pairs
 
 SIZE = 32
 N_ATOMS = 2
-BLOCK = 24
-"""Pairs that are rendered at a time: 1 MB of images, made from 4 MB of float64 in the cache."""
+BLOCK = 24  # pairs rendered at a time: 1 MB of images, made from 4 MB of float64 in the cache
 
 BASIS_TOLERANCE = 1e-6  # of values up to 2: machines differ in the last bits of exp and cos
 FIT_TOLERANCE = 1e-6  # of the largest pixel of a channel: ten roundings to float32
@@ -39,46 +38,33 @@ def atom_columns(n_atoms: int = N_ATOMS, size: int = SIZE) -> Float:
 
 
 def basis_images(n_atoms: int = N_ATOMS, size: int = SIZE) -> Image:
-    """Evaluate the images that amplitudes multiply.
+    """Evaluate the images that amplitudes multiply, float32 [10, n_atoms, size, size].
 
-    Returns
-    -------
-    float32 [10, n_atoms, size, size]
-        Channels 2 to 5 have one term only, that of index 0; the others of theirs are zero.
+    Channels 2 to 5 have one term only, that of index 0; the others of theirs are zero.
     """
     y, x = np.mgrid[0:size, 0:size].astype(np.float64)
     distance_squared = (x - atom_columns(n_atoms, size)[:, None, None]) ** 2 + (y - size / 2) ** 2
 
-    def gaussians(sigma: float) -> Float:
-        result: Float = np.exp(-distance_squared / (2 * sigma**2))
-        return result
-
+    gaussians = {sigma: np.exp(-distance_squared / (2 * sigma**2)) for sigma in (3, 3.5, 4)}
     axis = np.linspace(-1, 1, size)
     x, y = np.meshgrid(axis, axis)
     r, theta = np.hypot(x, y), np.arctan2(y, x)
     rho = r + 1e-6
     basis = np.zeros((10, n_atoms, size, size))
-    basis[[0, 1]] = gaussians(3)
+    basis[[0, 1]] = gaussians[3]
     basis[2, 0] = np.exp(-(r**2) / 0.3)
     basis[3, 0] = np.exp(-(r**2) / 0.5) * (1 + np.cos(4 * theta))
     basis[4, 0] = rho * np.exp(-(rho**2) / 0.4)
     basis[5, 0] = (3 * np.cos(theta) ** 2 - 1) * np.exp(-(rho**2) / 0.4)
-    basis[[6, 7]] = gaussians(4)
-    basis[[8, 9]] = gaussians(3.5)
+    basis[[6, 7]] = gaussians[4]
+    basis[[8, 9]] = gaussians[3.5]
     return basis.astype(np.float32)
 
 
 def amplitudes_of(rows: NDArray[np.void]) -> Float:
-    """Reduce the numbers of N pairs to those that multiply the basis images.
+    """Reduce N rows of `ROW` to the numbers that multiply the basis images, float64 [N, 10, 2].
 
-    Parameters
-    ----------
-    rows : structured array [N] of `twobody.pairs.ROW`
-
-    Returns
-    -------
-    float64 [N, 10, 2]
-        NaN where a number that it is made of is missing.
+    NaN where a number that one is made of is missing.
     """
     orbitals = rows["orbital_populations"]
     missing = np.isnan(orbitals).all(axis=(1, 2))
@@ -107,22 +93,14 @@ def _angular_momentum(p: Float) -> Float:
     """
     positive = np.flatnonzero(_M > 0)
     mirrored = (positive - 2 * _M[positive]).astype(np.intp)
-    difference = p[..., positive] - p[..., mirrored]
-    total: Float = (_M[positive] * difference).sum(axis=2)
+    total: Float = (_M[positive] * (p[..., positive] - p[..., mirrored])).sum(axis=2)
     return total
 
 
 def render(amplitudes: Float, basis: Image) -> Image:
-    """Make the images: products and sums in float64, each pixel rounded to float32 once.
+    """Make images, float32 [N, 10, size, size]: sums in float64, rounded to float32 once.
 
-    Parameters
-    ----------
-    amplitudes : float64 [N, 10, n_atoms]
-    basis : float32 [10, n_atoms, size, size]
-
-    Returns
-    -------
-    float32 [N, 10, size, size]
+    Amplitudes are float64 [N, 10, n_atoms], the basis is float32 [10, n_atoms, size, size].
     """
     n_channels, n_atoms, height, width = basis.shape
     out = np.empty((len(amplitudes), n_channels, height * width), np.float32)
@@ -141,16 +119,10 @@ def render(amplitudes: Float, basis: Image) -> Image:
 
 @dataclass(frozen=True, eq=False)
 class Rendered:
-    """Images as the numbers that they are made of.
+    """Images as the numbers that they are made of."""
 
-    Attributes
-    ----------
-    amplitudes : float64 [N, 10, 2]
-    basis : float32 [10, 2, size, size]
-    """
-
-    amplitudes: Float
-    basis: Image
+    amplitudes: Float  # [N, 10, 2]
+    basis: Image  # [10, 2, size, size]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -192,11 +164,11 @@ class Published(Encoding):
     )
     members: Mapping[str, Member] = {
         "image_amplitudes": Member(
-            "<f8", ("N", "C", N_ATOMS), "the numbers that `images` are drawn from"
+            "<f8", ("N", "C", 2), "the numbers that `images` are drawn from"
         ),
         "image_basis": Member(
             "<f4",
-            ("C", N_ATOMS, "size", "size"),
+            ("C", 2, "size", "size"),
             "the images that they multiply; summed over the 2 this is `images`, bit for bit",
         ),
     }
@@ -228,9 +200,8 @@ class Published(Encoding):
         a = _rendered(images).amplitudes
         return {"charges": (a[:, 8] - a[:, 9]) / 10, "atom_populations": a[:, 7]}
 
-    def atom_pixels(self, channel: Channel, bond_length: float) -> Float:
+    def atom_pixels(self, _channel: Channel, _bond_length: float) -> Float:
         """Return column and row of the atoms, which are the same in every image."""
-        del channel, bond_length
         return np.column_stack([atom_columns(), np.full(N_ATOMS, SIZE / 2)])
 
     @property
@@ -246,10 +217,10 @@ class Published(Encoding):
         if isinstance(images, Rendered):
             return images.amplitudes, images.basis
         pixels = images[:].astype(np.float64)
-        basis = basis_images(size=images.shape[2])
-        amplitudes = np.empty((*images.shape[:2], N_ATOMS))
         if not np.isfinite(pixels).all():
             return None
+        basis = basis_images(size=images.shape[2])
+        amplitudes = np.empty((*images.shape[:2], N_ATOMS))
         for k, terms in enumerate(basis.reshape(*basis.shape[:2], -1).astype(np.float64)):
             target = pixels[:, k].reshape(len(pixels), -1)
             amplitudes[:, k] = np.linalg.lstsq(terms.T, target.T, rcond=None)[0].T
