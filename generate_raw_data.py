@@ -194,7 +194,8 @@ def run(
             written, kept = campaign.write_inputs(output, plan(()))
             click.echo(f"{output}: {written} inputs written, {kept} pairs with outputs left alone")
             return
-        with pools.executor(scheduler, jobs or n_cores()) as (workers, compute):
+        pool = pools.cluster(scheduler) if scheduler else pools.this_machine(jobs or n_cores())
+        with pool as (workers, compute):
             command = pools.find_program(workers, dftb_command)
             if command is None:
                 where = "here" if scheduler is None else "on the cluster"

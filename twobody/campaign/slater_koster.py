@@ -29,20 +29,17 @@ _PLAIN = re.compile(r" *(?:[+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]{1,2})?(?: +|$))*
 
 
 class SlaterKosterFiles:
-    """The files ``A-B.skf`` of a folder (`folder` is its absolute path); each is read once."""
+    """The files ``A-B.skf`` of a folder (`folder` is its absolute path); each is read once.
+
+    A `ParseError` of its methods names a file that is missing or damaged.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self._files: dict[tuple[str, str], tuple[str, str]] = {}
 
     def elements(self) -> list[str]:
-        """Return the elements that have a homonuclear file, sorted.
-
-        Raises
-        ------
-        ParseError
-            There are none.
-        """
+        """Return the elements that have a homonuclear file, sorted; no element is an error."""
         names = {path.name for path in self.folder.glob("*-*.skf")}
         found = [symbol for symbol in sorted(ATOMIC_NUMBERS) if f"{symbol}-{symbol}.skf" in names]
         if not found:
@@ -55,13 +52,7 @@ class SlaterKosterFiles:
         return self._file(symbol, symbol)[1]
 
     def digest(self, elements: tuple[str, str]) -> str:
-        """Return the SHA-256 over the files that a run of the pair `elements` reads.
-
-        Raises
-        ------
-        ParseError
-            One of them is missing or damaged.
-        """
+        """Return the SHA-256 over the files that a run of the pair `elements` reads."""
         pairs = sorted(set(product(elements, repeat=2)))
         listing = "".join(f"{self._file(a, b)[0]}  {a}-{b}.skf\n" for a, b in pairs)
         return hashlib.sha256(listing.encode()).hexdigest()
