@@ -215,11 +215,11 @@ def run(
 
 def report(output: Path, account: Account) -> None:
     """Say what came of the pairs; exit with status 1 where some failed."""
-    for what, pairs in (
-        ("computed with other settings than asked for", account.retried),
-        ("computed, but not from every start", account.lost_starts),
-        ("failed", account.failed),
-    ):
+    for what, pairs in {
+        "computed with other settings than asked for": account.retried,
+        "computed, but not from every start": account.lost_starts,
+        "failed": account.failed,
+    }.items():
         for pair, reason in sorted(pairs.items()):
             click.echo(f"{pair} {what}: {reason}", err=True)
     click.echo(f"{output}: {', '.join(f'{n} {name}' for name, n in account.counts().items())}")
