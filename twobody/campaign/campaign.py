@@ -99,7 +99,8 @@ def plan(
         rungs = {f: _rungs(output, files, elements, asked[f], starts) for f in starts}
         jobs.append(Job("_".join(elements), output, rungs, command, time_limit))
     foreign = {job.folder: what for job in jobs if (what := _foreign(job.folder)) is not None}
-    for folder, what in foreign.items():  # the first
+    if foreign:
+        folder, what = next(iter(foreign.items()))
         expected = f"a folder made by this command (with its {DFTB_IN}), or another --output"
         raise ParseError(folder, None, expected, f"{what} ({counted(len(foreign), 'such pair')})")
     return jobs
@@ -147,22 +148,18 @@ def _foreign(folder: Path) -> str | None:
     return None if ours else f"another {DFTB_IN}"
 
 
-def write_inputs(output: Path, jobs: Iterable[Job]) -> tuple[int, int]:
+def write_inputs(output: Path, jobs: Sequence[Job]) -> tuple[int, int]:
     """Write the first input of each pair into its folder; return how many were written, and kept.
 
     Folders that hold outputs are kept as they are: a new input beside them would be a lie.
     """
-    written = kept = 0
     with _only_campaign(output):
-        for job in jobs:
-            if any((job.folder / name).exists() for name in OUTPUTS):
-                kept += 1
-                continue
+        new = [job for job in jobs if not any((job.folder / name).exists() for name in OUTPUTS)]
+        for job in new:
             job.folder.mkdir(exist_ok=True)
             first, *_ = job.starts.values()
             (job.folder / DFTB_IN).write_text(first[0].text, encoding="utf-8")
-            written += 1
-    return written, kept
+    return len(new), len(jobs) - len(new)
 
 
 def run_campaign(output: Path, jobs: Sequence[Job], workers: Executor, compute: Compute) -> Account:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
 from string import Template
 from typing import Any
 
@@ -15,41 +16,7 @@ from twobody.elements import COVALENT_RADII
 from twobody.errors import ParseError
 from twobody.text import PathLike, read_text
 
-# The input version is that of DFTB+ 24.1, which made the shipped data; later ones read it too.
-_INPUT = Template("""\
-Geometry = GenFormat {
-2 C
-$types
-1 1 0.0 0.0 0.0
-2 $last_type 0.0 0.0 $distance
-}
-Driver = $optimiser {
-  MovedAtoms = 1:-1
-  MaxForceComponent = $max_force
-  MaxSteps = $max_steps
-  OutputPrefix = "geo_end"
-}
-Hamiltonian = DFTB {
-  SCC = Yes
-  SCCTolerance = $scc_tolerance
-  MaxSCCIterations = $max_scc_iterations
-  Mixer = Anderson { MixingParameter = $mixing }
-  Charge = 0.0
-  MaxAngularMomentum {
-    $shells
-  }
-  SlaterKosterFiles = Type2FileNames {
-    Prefix = "$prefix"
-    Separator = "-"
-    Suffix = ".skf"
-  }
-  Filling = Fermi { Temperature [Kelvin] = $temperature }
-  $spin
-}
-Analysis { MullikenAnalysis = Yes }
-Options { WriteDetailedOut = Yes }
-ParserOptions { ParserVersion = 14 }
-""")
+_INPUT = Template((files("twobody.campaign") / "dftb_in.hsd").read_text(encoding="utf-8"))
 
 # Nodes that hold one of several methods: another method replaces the first instead of joining it.
 _CHOICES = {
