@@ -43,15 +43,7 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
     ----------
     targets : float32 tensor [N] or [N, T]
     pair_names, elements, atomic_numbers, geometries, channels, label_units, dropped
-        See `twobody.samples.PairSamples`.
-
-    Raises
-    ------
-    ParseError
-        The file is no dataset archive or is damaged, no pair has the labels, (missing='error') one
-        lacks them, or the archive lacks what the encoding draws from.
-    ValueError
-        A label is unknown or text, `missing` is none of the three, or the encoding is unknown.
+        See `twobody.samples.PairSamples`, also for what is raised.
 
     Examples
     --------

@@ -25,17 +25,15 @@ from twobody.labels import LABELS
 from twobody.pairs import Pairs
 from twobody.publish.croissant import describe
 from twobody.publish.schema_tables import channel_table, label_table, member_table
-from twobody.text import decode, read_bytes
+from twobody.text import read_text
 
 NAME = "TwoBody"
 LOADERS = ("pytorch_dataset.py", "pytorch_geometric_dataset.py")
-LOADER_MODULES = (
+LOADER_MODULES = (  # what the loaders need of the package
     *("__init__.py", "elements.py", "errors.py", "labels.py", "pairs.py", "samples.py", "text.py"),
-    *(f"archive/{name}.py" for name in ("__init__", "container", "layout")),
-    *(f"archive/{name}.py" for name in ("original", "pickles", "reader")),
-    "encodings/*.py",
+    *("archive/__init__.py", "archive/container.py", "archive/layout.py", "archive/original.py"),
+    *("archive/pickles.py", "archive/reader.py", "encodings/*.py"),
 )
-"""What the loaders need of the package."""
 LICENCE, CITATION = "LICENSE", "CITATION.cff"
 CARD, CROISSANT, SUMS = "README.md", "croissant.json", "SHA256SUMS"
 
@@ -67,17 +65,8 @@ def check_release(folder: Path, source: Path) -> None:
 def write_release(folder: Path, archive: Path, source: Path) -> Path:
     """Write the folder ``TwoBody`` into `folder`, whole or not at all; one of before is replaced.
 
-    Parameters
-    ----------
-    folder, archive : Path
-        ``analysis/`` is beside the archive.
-    source : Path
-        A checkout of the repository: loaders, the package, licence, citation.
-
-    Returns
-    -------
-    Path
-        The folder ``TwoBody``.
+    ``analysis/`` is beside `archive`; `source` is a checkout of the repository: loaders, the
+    package, licence, citation. Returns the folder ``TwoBody``.
 
     Raises
     ------
@@ -114,39 +103,33 @@ def release_date(citation: Path) -> str:
     ParseError
         There is none, or the file names another version than the package has.
     """
-    text = decode(read_bytes(citation), citation)
-    version = re.search(r"(?m)^version: (.+)$", text)
-    if version is None or version[1] != __version__:
-        found = "none" if version is None else version[1]
-        raise ParseError(citation, None, f"version: {__version__}", found)
-    date = re.search(r"(?m)^date-released: (\d{4}-\d\d-\d\d)$", text)
-    if date is None:
+    text = read_text(citation)
+    (version,) = re.findall(r"(?m)^version: (.+)$", text)[:1] or ["none"]
+    if version != __version__:
+        raise ParseError(citation, None, f"version: {__version__}", version)
+    dates: list[str] = re.findall(r"(?m)^date-released: (\d{4}-\d\d-\d\d)$", text)
+    if not dates:
         raise ParseError(citation, None, "date-released: YYYY-MM-DD", "none")
-    return date[1]
+    return dates[0]
 
 
 def card(pairs: Pairs) -> str:
     """Return the dataset card; its header is what the Hugging Face hub reads."""
     template = (files("twobody.publish") / "templates" / "card.md").read_text(encoding="utf-8")
     encoding = get_encoding(pairs.encoding)
+    limits = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")  # the hub's numbers of examples
+    k = max(len(str(len(pairs))) - 3, 0)
     return Template(template).substitute(
         version=__version__,
         n_pairs=f"{len(pairs):,}",
         n_labels=len(LABELS),
-        size_category=_size_category(len(pairs)),
+        size_category=f"{limits[k - 1]}<n<{limits[k]}" if k else "n<1K",
         members=member_table(encoding),
         labels=label_table(),
         encoding=encoding.name,
         channels=channel_table(encoding),
         legend=encoding.legend,
     )
-
-
-def _size_category(n: int) -> str:
-    """Return the hub's name for a number of examples."""
-    limits = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
-    k = max(len(str(n)) - 3, 0)
-    return f"{limits[k - 1]}<n<{limits[k]}" if k else f"n<{limits[0]}"
 
 
 def _files(folder: Path) -> set[str]:
