@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
+from twobody.encodings import get_encoding
 from twobody.samples import LazySequence, Missing, PairSamples, whole
 from twobody.text import PathLike
 
@@ -104,6 +105,33 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
         if self.target_transform is not None:
             target = self.target_transform(target)
         return image, target
+
+
+class FlipAtoms:
+    """A `transform` that swaps the atoms of an image: augmentation for encodings with that mirror.
+
+    Parameters
+    ----------
+    encoding : str
+    p : float
+        How often; torch's random numbers decide.
+
+    Raises
+    ------
+    ValueError
+        The encoding is unknown or has no such mirror.
+    """
+
+    def __init__(self, encoding: str = "field", p: float = 0.5) -> None:
+        self._encoding = get_encoding(encoding)
+        self._encoding.flip(np.empty((len(self._encoding.channels), 1, 1), np.float32))
+        self.p = p
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Return the image [..., C, S, S], or the one with its atoms swapped."""
+        if torch.rand(()) >= self.p:
+            return image
+        return torch.from_numpy(self._encoding.flip(image.numpy()))
 
 
 class _Sample(tuple[Tensor, Tensor]):

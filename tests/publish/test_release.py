@@ -6,18 +6,21 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT, SMALL
 
 import build_dataset
 from twobody import ParseError, __version__
+from twobody.archive import read
 from twobody.archive.container import Container
 from twobody.files import sha256
 from twobody.labels import LABELS
-from twobody.publish.release import _size_category, check_release, release_date, write_release
+from twobody.publish.release import card, check_release, release_date, write_release
 
 # What the project depends on, and what lies in the repository; a release must do without.
 GUARD = """
@@ -211,8 +214,9 @@ def test_the_card_begins_with_the_header_of_the_hub(release):
     ("n_pairs", "category"),
     [(999, "n<1K"), (1_000, "1K<n<10K"), (99_999, "10K<n<100K"), (3_000_000, "1M<n<10M")],
 )
-def test_the_card_names_the_size_as_the_hub_does(n_pairs, category):
-    assert _size_category(n_pairs) == category
+def test_the_card_names_the_size_as_the_hub_does(built, n_pairs, category):
+    pairs = replace(read(built / "dataset_combined.npz"), names=np.zeros(n_pairs, "U3"))
+    assert f"size_categories:\n- {category}\n" in card(pairs)
 
 
 # rdflib, which mlcroissant uses, warns of its own class.

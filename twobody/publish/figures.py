@@ -48,7 +48,7 @@ def pair_figure(pairs: Pairs, row: int) -> Figure:
     for axes, channel, image in zip(panels[: len(images)], encoding.channels, images, strict=True):
         _draw_channel(axes, image, channel.unit)
         axes.set_title(channel.name, fontsize=11)
-        _mark_atoms(axes, pair.elements[0].tolist(), encoding.atom_pixels(channel, length))
+        _mark_atoms(axes, pair.elements[0].tolist(), encoding.atom_pixels(channel, pair))
     return figure
 
 

@@ -99,7 +99,7 @@ def _image_content(pairs: Pairs) -> dict[str, Any]:
                 "name": channel.name,
                 "unit": channel.unit,
                 "formula": channel.formula,
-                "atoms": encoding.atom_pixels(channel, 0.0).tolist(),
+                "atoms": encoding.atom_pixels(channel, pairs.take(slice(1))).tolist(),
             }
             for channel in encoding.channels
         ],
