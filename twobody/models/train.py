@@ -134,7 +134,7 @@ class NetworkModel:
         arrays = {**self._features.arrays(), **self._scaler.arrays()}
         tensors = {f"scales.{name}": torch.from_numpy(array) for name, array in arrays.items()}
         state = self._net.state_dict()
-        tensors.update({f"network.{name}": t.contiguous().cpu() for name, t in state.items()})
+        tensors.update({f"network.{name}": t.detach().cpu().clone() for name, t in state.items()})
         made_of = {
             "row": f"{type(self).__module__}:{type(self).__name__}",
             "targets": self._targets,
