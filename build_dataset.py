@@ -6,23 +6,26 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from itertools import permutations
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import numpy as np
 
-from twobody import ParseError, __version__, images
+from twobody import ParseError, __version__
 from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV, write_analysis, write_skipped
-from twobody.archive import ARCHIVE, FORMAT_VERSION, Archive
-from twobody.archive_writer import Dataset, check_pair_files, pair_files, write_archive
-from twobody.cores import n_cores
+from twobody.archive.container import Container
+from twobody.archive.layout import ARCHIVE, FORMAT_VERSION, PAIR_NUMBERS
+from twobody.archive.pair_files import check_pair_files, pair_files
+from twobody.archive.writer import write
+from twobody.encodings import DEFAULT, ENCODINGS, get_encoding
 from twobody.errors import NO_PAIR
 from twobody.files import flush, publish, sha256, staging
 from twobody.labels import LABELS, NUMERIC_LABELS
-from twobody.progress import progress_bar
-from twobody.sources import Sources, read_sources
+from twobody.pairs import Pairs
+from twobody.progress import n_cores, progress_bar
+from twobody.raw_data.read import RawData, read
 from twobody.text import counted
 
 SOURCE = Path(__file__).resolve().parent
@@ -30,40 +33,48 @@ SOURCE = Path(__file__).resolve().parent
 _MOST_JOBS = 4  # more take memory and save no time: what they make is hashed in one thread
 
 
-class Digests(NamedTuple):
-    """SHA-256 of what an archive holds, which compression does not change, and of its file."""
+PATH = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 
-    content: str
-    file: str
+
+def known_encoding(_: click.Context, __: click.Parameter, name: str) -> str:
+    """Refuse the name of an encoding that there is not."""
+    try:
+        return get_encoding(name).name
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument("raw_data", default="raw_data", type=click.Path(path_type=Path))
-@click.argument("output", default=ARCHIVE, type=click.Path(path_type=Path))
+@click.argument("raw_data", default="raw_data", type=PATH)
+@click.argument("output", default=ARCHIVE, type=PATH)
+@click.option(
+    "--encoding",
+    default=DEFAULT,
+    metavar="NAME",
+    callback=known_encoding,
+    help=f"Encoding of the images: {', '.join(ENCODINGS)}.",
+)
 @click.option("--skip-invalid", is_flag=True, help="Leave pairs with problems out and list them.")
 @click.option("--allow-unconverged", is_flag=True, help="Take pairs whose SCC did not converge.")
 @click.option("--store", is_flag=True, help="Do not compress, so that arrays can be memory-mapped.")
 @click.option(
     "--jobs",
     type=click.IntRange(1),
-    help="Threads that render and compress.  [default: as many as cores, at most 4]",
+    help="Threads that draw and compress.  [default: as many as cores, at most 4]",
 )
 @click.option(
     "--per-pair-files",
     metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Also write one .npz file a pair into DIR; those of other pairs there are removed.",
+    type=FOLDER,
+    help="Also write one .npz file per pair into DIR; those of other pairs there are removed.",
 )
-@click.option(
-    "--release",
-    metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Also write the folder DIR/TwoBody, to be published.",
-)
+@click.option("--release", metavar="DIR", type=FOLDER, help="Also write DIR/TwoBody, to publish.")
 @click.version_option(__version__)
 def main(
     raw_data: Path,
     output: Path,
+    encoding: str,
     skip_invalid: bool,
     allow_unconverged: bool,
     store: bool,
@@ -80,24 +91,24 @@ def main(
     archive = output if output.suffix == ".npz" else output / ARCHIVE
     try:
         check_targets(raw_data, archive, per_pair_files, release)
-        sources = read_sources(raw_data, allow_unconverged=allow_unconverged)
-        if sources.problems and not (skip_invalid and sources.can_skip):
-            refuse(sources)
-        dataset = merge(sources)
-        with pair_files(per_pair_files, dataset) if per_pair_files else nullcontext():
-            jobs = jobs or default_jobs()
-            digests = write(dataset, sources, archive, store=store, jobs=jobs)
+        raw = read(raw_data, allow_unconverged=allow_unconverged)
+        if raw.problems and not (skip_invalid and raw.can_skip):
+            refuse(raw)
+        pairs = encode(raw, encoding)
+        with pair_files(per_pair_files, pairs) if per_pair_files else nullcontext():
+            digests = write_all(pairs, raw, archive, store=store, jobs=jobs or default_jobs())
         if release is not None:
-            from twobody.release import write_release  # noqa: PLC0415 - see check_targets
+            from twobody.publish.release import write_release  # noqa: PLC0415 - see check_targets
 
             click.echo(write_release(release, archive, SOURCE))
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    summarise(archive, dataset, sources, digests, time.perf_counter() - start)
+    summarise(archive, pairs, raw, *digests)
+    click.echo(f"done in {time.perf_counter() - start:.1f} s")
 
 
 def default_jobs() -> int:
-    """Return how many threads render and compress; one more hashes and writes what they make."""
+    """Return how many threads draw and compress; one more hashes and writes what they make."""
     return min(n_cores(), _MOST_JOBS)
 
 
@@ -106,112 +117,97 @@ def check_targets(
 ) -> None:
     """Refuse, before anything is read, places that the output cannot take."""
     for place in (archive.parent, per_pair_files, release):
-        if place is not None and _is_inside(place, raw_data):
+        # Not Path.resolve, which raises other errors than OSError where links lead in a circle.
+        if place and Path(os.path.realpath(place)).is_relative_to(os.path.realpath(raw_data)):
             raise ParseError(place, None, "a place outside of the raw data", "one inside")
     if archive.is_dir():
         raise ParseError(archive, None, "a file, or nothing", "a folder")
     for folder in (archive.parent, archive.parent / ANALYSIS):
         if folder.exists() and not folder.is_dir():
             raise ParseError(folder, None, "a folder, or nothing", "a file")
-    places = [archive, archive.parent / ANALYSIS]
     if per_pair_files is not None:
         check_pair_files(per_pair_files)
-        places.append(per_pair_files)
     if release is not None:
-        from twobody.release import NAME, check_release  # noqa: PLC0415 - most builds make none
+        from twobody.publish.release import check_release  # noqa: PLC0415 - most builds make none
 
         check_release(release, SOURCE)
-        places.append(release / NAME)
-    for inner, outer in permutations(places, 2):
-        if _is_inside(inner, outer):
-            raise ParseError(inner, None, "a place apart from other output", f"one in {outer}")
 
 
-def _is_inside(place: Path, folder: Path) -> bool:
-    # Not Path.resolve, which raises other errors than OSError where links lead in a circle.
-    return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder))
-
-
-def refuse(sources: Sources) -> None:
+def refuse(raw: RawData) -> None:
     """List every problem and end the program."""
-    for problem in sources.problems:
+    for problem in raw.problems:
         click.echo(problem.error, err=True)
-    problems = counted(len(sources.problems), "problem")
-    pairs = counted(len(sources.bad - {NO_PAIR}), "pair")
-    advice = " (--skip-invalid leaves bad pairs out)" if sources.can_skip else ""
-    raise click.ClickException(f"{problems}, {pairs}; nothing was written{advice}")
+    count = f"{counted(len(raw.problems), 'problem')}, {counted(len(raw.bad - {NO_PAIR}), 'pair')}"
+    advice = " (--skip-invalid leaves bad pairs out)" if raw.can_skip else ""
+    raise click.ClickException(f"{count}; nothing was written{advice}")
 
 
-def merge(sources: Sources) -> Dataset:
-    """Put pairs and labels together, without the pairs that have problems."""
-    pairs, labels = sources.good()
+def encode(raw: RawData, encoding: str) -> Pairs:
+    """Return the pairs without problems, with their images and where they come from."""
+    pairs = raw.good()
     provenance: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "package_version": __version__,
-        "encoding": images.ENCODING,
-        "pairs": {
-            "found": sources.found,
-            "kept": len(pairs.names),
-            "skipped": len(sources.bad),
-        },
+        "encoding": encoding,
+        "pairs": {"found": raw.found, "kept": len(pairs), "skipped": len(raw.bad)},
         "units": {"geometries": "Å, e", "metadata": "e, H, au, Å"}
+        | dict.fromkeys(PAIR_NUMBERS, "e")
         | {label.name: label.unit for label in NUMERIC_LABELS},
-        "input_sha256": sources.digest,
+        "input_sha256": raw.digest,
     }
-    return Dataset(pairs, labels.values, labels.texts, provenance)
+    images = get_encoding(encoding).encode(pairs)
+    return replace(pairs, encoding=encoding, images=images, provenance=provenance)
 
 
-def write(dataset: Dataset, sources: Sources, archive: Path, *, store: bool, jobs: int) -> Digests:
-    """Write archive and analysis to a staging folder, move them into place."""
-    folder = archive.parent
-    analysis = folder / ANALYSIS
+def write_all(
+    pairs: Pairs, raw: RawData, archive: Path, *, store: bool, jobs: int
+) -> tuple[str, str]:
+    """Write archive and analysis to a staging folder, move them into place.
+
+    Returns SHA-256 of what the archive holds, which compression does not change, and of its file.
+    """
+    folder, analysis = archive.parent, archive.parent / ANALYSIS
     folder.mkdir(parents=True, exist_ok=True)
-    with (
-        staging(folder) as staged,
-        progress_bar(len(dataset.pairs.names), "writing") as progress,
-    ):
+    with staging(folder) as staged, progress_bar(len(pairs), "writing") as progress:
         with (staged / ARCHIVE).open("wb") as file:
-            content = write_archive(file, dataset, store=store, jobs=jobs, progress=progress)
+            content = write(file, pairs, store=store, jobs=jobs, progress=progress)
         with ThreadPoolExecutor() as threads:
             file_digest = threads.submit(sha256, staged / ARCHIVE)
             # So that publishing hardly waits for the disk.
             flushed = threads.submit(flush, staged / ARCHIVE)
-            write_analysis(staged, dataset)
+            write_analysis(staged, pairs)
             # No archive is published whose headers our reader refuses.
-            Archive(staged / ARCHIVE).close()
+            Container(staged / ARCHIVE).close()
         flushed.result()  # the system reports a failure once
-        digests = Digests(content, file_digest.result())
-        if sources.problems:
-            write_skipped(staged / SKIPPED_CSV, sources.problems, sources.raw_data)
+        digests = content, file_digest.result()
+        if raw.problems:
+            write_skipped(staged / SKIPPED_CSV, raw.problems, raw.pairs.path)
         analysis.mkdir(exist_ok=True)
-        moves = [(staged / name, analysis / name) for name in ANALYSIS_FILES]
-        moves = [move for move in moves if move[0].exists()]
+        written = [name for name in ANALYSIS_FILES if (staged / name).exists()]
+        moves = [(staged / name, analysis / name) for name in written]
         publish([*moves, (staged / ARCHIVE, archive)], folder)
-        if not sources.problems:
+        if not raw.problems:
             (analysis / SKIPPED_CSV).unlink(missing_ok=True)
     return digests
 
 
-def summarise(
-    archive: Path, dataset: Dataset, sources: Sources, digests: Digests, seconds: float
-) -> None:
+def summarise(archive: Path, pairs: Pairs, raw: RawData, content: str, digest: str) -> None:
     """Say what was made of what."""
-    kept = len(dataset.pairs.names)
-    click.echo(f"{archive}")
-    click.echo(f"  pairs     {sources.found} found, {kept} kept, {sources.found - kept} skipped")
+    skipped = raw.found - len(pairs)
+    missing = int(np.isnan(pairs.label_values).sum())
+    shape = " x ".join(map(str, pairs.images.shape)) if pairs.images else ""
     click.echo(
-        f"  labels    {len(LABELS)} a pair, {int(np.isnan(dataset.label_values).sum())} missing"
+        f"{archive}\n"
+        f"  pairs     {raw.found} found, {len(pairs)} kept, {skipped} skipped\n"
+        f"  labels    {len(LABELS)} per pair, {missing} values missing\n"
+        f"  images    {shape} float32, encoding {pairs.encoding}\n"
+        f"  size      {archive.stat().st_size / 1e6:.1f} MB\n"
+        f"  SHA-256   {digest}\n"
+        f"  content   {content}\n"
+        f"{archive.parent / ANALYSIS}"
     )
-    click.echo(
-        f"  images    {kept} x {len(images.CHANNELS)} x {images.SIZE} x {images.SIZE} float32"
-    )
-    click.echo(f"  size      {archive.stat().st_size / 1e6:.1f} MB")
-    click.echo(f"  SHA-256   {digests.file}")
-    click.echo(f"  content   {digests.content}")
-    click.echo(f"{archive.parent / ANALYSIS}")
-    if sources.problems:
-        click.echo(f"  skipped   {sources.found - kept} pairs, listed in {SKIPPED_CSV}")
-    click.echo(f"done in {seconds:.1f} s")
+    if raw.problems:
+        click.echo(f"  skipped   {skipped} pairs, listed in {SKIPPED_CSV}")
 
 
 if __name__ == "__main__":

@@ -13,22 +13,21 @@ import click
 import numpy as np
 
 from twobody import ParseError, __version__
-from twobody.against import check_against
-from twobody.archive import Archive
-from twobody.archive_reader import read_columns
-from twobody.compare import compare, format_comparison
-from twobody.one_pair import describe_pair, find_pair, format_pair
-from twobody.overview import format_overview, overview
-from twobody.pictures import DRAWN_LABEL, map_figure, pair_figure, save_figure
-from twobody.report import write_report
-from twobody.verify import checks_as_dicts, format_checks, is_broken, verify
+from twobody.archive.container import Container
+from twobody.archive.reader import pairs_in
+from twobody.check.against import check_against
+from twobody.check.compare import compare, format_comparison
+from twobody.check.describe import describe_pair, find_pair, format_overview, format_pair, overview
+from twobody.check.verify import checks_as_dicts, format_checks, has_errors, read_whole, verify
+from twobody.publish.figures import DRAWN_LABEL, map_figure, pair_figure, save_figure
+from twobody.publish.page import write_page
 
 _PATH = click.Path(path_type=Path)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 class CannotRead(click.ClickException):
-    """A file is damaged, hostile or none of ours, or cannot be written."""
+    """A file is damaged, hostile or not ours, or cannot be written."""
 
     exit_code = 2
 
@@ -36,7 +35,7 @@ class CannotRead(click.ClickException):
 @click.command()
 @click.argument("file", default="dataset_combined.npz", type=_PATH)
 @click.option("--pair", metavar="NAME", help="Describe one pair, by its name or number.")
-@click.option("--verify", "laws", is_flag=True, help="Check every law; exit 1 if one is broken.")
+@click.option("--verify", "checks", is_flag=True, help="Run every check; exit 1 if one fails.")
 @click.option("--against", metavar="RAW_DATA", type=_PATH, help="Verify, also by the raw files.")
 @click.option("--compare", "other", metavar="OTHER", type=_PATH, help="Compare two archives.")
 @click.option("--draw", metavar="OUT.png", type=_NEW_FILE, help="Draw a --pair or a --label.")
@@ -47,7 +46,7 @@ class CannotRead(click.ClickException):
 def main(
     file: Path,
     pair: str | None,
-    laws: bool,
+    checks: bool,
     against: Path | None,
     other: Path | None,
     draw: Path | None,
@@ -57,11 +56,11 @@ def main(
 ) -> None:
     """See what is in FILE: members, labels, elements, pairs.
 
-    Nothing in it is ever run. The exit status is 1 where a law is broken or archives differ, 2
-    where a file cannot be read or the command is wrong.
+    Nothing in it is ever run. The exit status is 1 where a check fails or archives differ, 2 where
+    a file cannot be read or the command is wrong.
     """
     modes = {
-        "--verify or --against": laws or against is not None,
+        "--verify or --against": checks or against is not None,
         "--compare": other is not None,
         "--draw": draw is not None,
         "--report": report is not None,
@@ -71,20 +70,33 @@ def main(
     fine = True
     try:
         check_new_files(file, draw=draw, report=report)
-        with np.errstate(all="ignore"):  # what is not finite is a finding, not NumPy's business
-            if laws or against is not None:
-                fine = show_checks(file, against, as_json=as_json)
+        # What is not finite is a finding, not NumPy's business.
+        with np.errstate(all="ignore"), Container(file) as archive:
+            if checks or against is not None:
+                fine = show_checks(archive, against, as_json=as_json)
             elif other is not None:
-                fine = show_comparison(file, other, as_json=as_json)
-            elif draw is not None:
-                draw_picture(file, draw, pair, label or DRAWN_LABEL)
-            elif report is not None:
-                write_report(report, file)
-            elif pair is not None:
-                show_pair(file, pair, as_json=as_json)
+                with Container(other) as second:
+                    content = compare(archive, second)
+                show(content, format_comparison(content), as_json=as_json)
+                fine = content["equal"]
             else:
-                show_overview(file, as_json=as_json)
-    except (ParseError, OSError) as error:
+                pairs = read_whole(archive)
+                row = None if pair is None else find_pair(pairs, pair)
+                if draw is not None:
+                    name = label or DRAWN_LABEL
+                    figure = map_figure(pairs, name) if row is None else pair_figure(pairs, row)
+                    save_figure(figure, draw)
+                elif report is not None:
+                    write_page(report, archive)
+                elif row is not None:
+                    content = describe_pair(pairs, row)
+                    show(content, format_pair(content), as_json=as_json)
+                else:
+                    content = overview(archive, pairs)
+                    show(content, format_overview(content), as_json=as_json)
+    except BrokenPipeError:
+        raise  # click ends quietly where nobody reads on, as after `| head`
+    except (ParseError, OSError, ImportError) as error:
         raise CannotRead(str(error)) from error
     if not fine:
         raise SystemExit(1)
@@ -111,49 +123,20 @@ def check_new_files(file: Path, *, draw: Path | None, report: Path | None) -> No
             raise ParseError(path, None, f"a new file with the suffix {suffix}", f"{path.name!r}")
 
 
-def show_checks(file: Path, against: Path | None, *, as_json: bool) -> bool:
-    """Check the laws, then the raw files; return whether all are kept."""
-    checks = verify(file)
-    if against is not None and not is_broken(checks):
-        checks += check_against(read_columns(file), against)
+def show_checks(archive: Container, against: Path | None, *, as_json: bool) -> bool:
+    """Run the checks, then those against the raw files; return whether none failed."""
+    checks = verify(archive)
+    if against is not None and not has_errors(checks):
+        checks += check_against(pairs_in(archive), against)
     show(checks_as_dicts(checks), format_checks(checks), as_json=as_json)
-    return not is_broken(checks)
-
-
-def show_comparison(file: Path, other: Path, *, as_json: bool) -> bool:
-    """Compare two archives; return whether they are equal."""
-    content = compare(read_columns(file), read_columns(other))
-    show(content, format_comparison(content), as_json=as_json)
-    return bool(content["equal"])
-
-
-def draw_picture(file: Path, path: Path, pair: str | None, label: str) -> None:
-    """Draw the channels of a pair, or without one the map of a label."""
-    columns = read_columns(file)
-    if pair is None:
-        save_figure(map_figure(columns, label), path)
-    else:
-        save_figure(pair_figure(columns, find_pair(columns, pair)), path)
-
-
-def show_pair(file: Path, pair: str, *, as_json: bool) -> None:
-    """Describe one pair."""
-    columns = read_columns(file)
-    content = describe_pair(columns, find_pair(columns, pair))
-    show(content, format_pair(content), as_json=as_json)
-
-
-def show_overview(file: Path, *, as_json: bool) -> None:
-    """Describe the archive."""
-    with Archive(file) as archive:
-        content = overview(archive, read_columns(file))
-    show(content, format_overview(content), as_json=as_json)
+    return not has_errors(checks)
 
 
 def show(content: Any, lines: Iterable[str], *, as_json: bool) -> None:
     """Print `content` as JSON or `lines`, control characters escaped: they come from the file."""
     if as_json:
-        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        click.echo(text.encode("utf-8", "backslashreplace"))  # half of a surrogate pair
         return
     for line in lines:
         click.echo("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line))

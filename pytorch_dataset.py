@@ -12,20 +12,20 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
-from twobody.lazylist import LazyList
-from twobody.samples import Missing, PairSamples, whole
+from twobody.encodings import get_encoding
+from twobody.samples import LazySequence, Missing, PairSamples, whole
 from twobody.text import PathLike
 
 
 class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
     """Images and targets; sample i is ``(image, target)``.
 
-    The image is float32 [10, 32, 32]. The target is float32, a number for one label and [T] for a
-    list of T labels, in the labels' own units.
+    The image is float32 [C, 32, 32], with C = 10 channels in the encodings there are. The target is
+    float32, a number for one label and [T] for a list of T labels, in the labels' own units.
 
-    Opening reads the few numbers that the images are made of; each image is made when it is first
-    needed. A ``DataLoader`` with the default ``collate_fn`` gets whole batches, any other a list of
-    samples.
+    Images that the archive holds as a few numbers are made when they are first needed. A
+    ``DataLoader`` with the default ``collate_fn`` gets whole batches, any other the samples one by
+    one.
 
     Parameters
     ----------
@@ -37,19 +37,14 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
     missing : {'drop', 'nan', 'error'}
         What becomes of pairs that lack a label: left out (`dropped` names them), kept with NaN, or
         refused.
+    encoding : str, optional
+        Of the images, "published" or another one of `twobody.encodings`; by default the archive's.
 
     Attributes
     ----------
     targets : float32 tensor [N] or [N, T]
     pair_names, elements, atomic_numbers, geometries, channels, label_units, dropped
-        See `twobody.samples.PairSamples`.
-
-    Raises
-    ------
-    ParseError
-        The archive is none or damaged, no pair has the labels, or (missing='error') one lacks them.
-    ValueError
-        A label is unknown or text, or `missing` is none of the three.
+        See `twobody.samples.PairSamples`, also for what is raised.
 
     Examples
     --------
@@ -68,10 +63,11 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
         transform: Callable[[Tensor], Any] | None = None,
         target_transform: Callable[[Tensor], Any] | None = None,
         missing: Missing = "drop",
+        encoding: str | None = None,
     ) -> None:
         self._is_scalar = isinstance(target_label, str)
         labels = [target_label] if isinstance(target_label, str) else list(target_label)
-        super().__init__(path, labels, missing)
+        super().__init__(path, labels, missing, encoding)
         self.transform = transform
         self.target_transform = target_transform
         self.targets = self._shaped(self._values[self._kept])
@@ -90,7 +86,7 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
         images, targets = self._batch([position])
         return self._transformed(images[0], targets[0])
 
-    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, Any]]:
+    def __getitems__(self, indices: Sequence[int]) -> Sequence[tuple[Any, Any]]:
         """Return samples; a ``DataLoader`` calls this once a batch."""
         if type(self).__getitem__ is not TwoBodyDataset.__getitem__:  # a subclass has its own way
             return [self[i] for i in indices]
@@ -111,30 +107,57 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
         return image, target
 
 
+class FlipAtoms:
+    """A `transform` that swaps the atoms of an image: augmentation for encodings with that mirror.
+
+    Parameters
+    ----------
+    encoding : str
+    p : float
+        How often; torch's random numbers decide.
+
+    Raises
+    ------
+    ValueError
+        The encoding is unknown or has no such mirror.
+    """
+
+    def __init__(self, encoding: str = "field", p: float = 0.5) -> None:
+        self._encoding = get_encoding(encoding)
+        self._encoding.flip(np.empty((len(self._encoding.channels), 1, 1), np.float32))
+        self.p = p
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Return the image [..., C, S, S], or the one with its atoms swapped."""
+        if torch.rand(()) >= self.p:
+            return image
+        return torch.from_numpy(self._encoding.flip(image.numpy()))
+
+
 class _Sample(tuple[Tensor, Tensor]):
     """Image and target out of a batch; its type is what tells the default collate function so."""
 
     __slots__ = ()
 
 
-class _Samples(LazyList[tuple[Any, Any]]):
+class _Samples(LazySequence[tuple[Any, Any]]):
     """The samples of a batch: views of `batch`, images and targets."""
 
     def __init__(self, images: Tensor, targets: Tensor) -> None:
-        super().__init__(lambda: list(map(_Sample, zip(images, targets, strict=True))))
+        super().__init__(len(images), lambda: list(map(_Sample, zip(images, targets, strict=True))))
         self.batch = [images, targets]
 
     def __getitem__(self, index: Any) -> Any:
         """Return a sample; the first, at whose type collate functions look, without the others."""
-        if index == 0 and not self.looked_at():
+        if index == 0 and not self.seen:
             images, targets = self.batch
             return _Sample((images[0], targets[0]))
         return super().__getitem__(index)
 
 
-def _collate(samples: list[_Sample], *, collate_fn_map: Any = None) -> Any:
+def _collate(samples: Sequence[_Sample], *, collate_fn_map: Any = None) -> Any:
     """Hand out a batch whose samples nobody has looked at; stack any others."""
-    if isinstance(samples, _Samples) and not samples.looked_at():
+    if isinstance(samples, _Samples) and not samples.seen:
         return samples.batch
     return collate([tuple(sample) for sample in samples], collate_fn_map=collate_fn_map)
 

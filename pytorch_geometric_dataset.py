@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,10 @@ from torch_geometric.data.separate import separate
 from torch_geometric.loader.dataloader import Collater
 
 from twobody.elements import SYMBOLS
-from twobody.lazylist import LazyList
-from twobody.samples import Missing, PairSamples, whole
+from twobody.samples import LazySequence, Missing, PairSamples, whole
 from twobody.text import PathLike
 
-_RENDERED = 64  # pairs whose images are made at a time: 2.6 MB
+_DRAWN = 64  # pairs whose images are averaged at a time: 2.6 MB
 
 
 class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG has no types
@@ -30,19 +30,21 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
     ==========  =====================  ===========================================================
     x           float32 [2, 119]       one-hot of Z = 1 ... 118, then the Mulliken population [e]
     edge_index  int64 [2, E]           the edge 0 -> 1; with `bidirectional` also 1 -> 0
-    edge_attr   float32 [E, 14]        mean over each of the ten image channels, bond length [Å],
+    edge_attr   float32 [E, C + 4]     mean over each of the C = 10 image channels, bond length [Å],
                                        bond vector [Å], from the edge's first node to its second
     y           float32 [1, T]         the targets, in the labels' own units
     pos         float32 [2, 3]         [Å]
     z           int64 [2]              atomic numbers
     pair_name   str
-    image       float32 [1, 10, S, S]  with `with_images` only; S is 32
+    image       float32 [1, C, S, S]   with `with_images` only; S is 32
     ==========  =====================  ===========================================================
 
     Channel means are sums of the float32 pixels in float64, divided and rounded to float32 once;
     length and vector come from the positions in the same way.
 
-    ``torch_geometric.loader.DataLoader`` gets whole batches, any other loader a list of graphs.
+    ``torch_geometric.loader.DataLoader`` gets whole batches, any other loader the graphs one by
+    one; for that, importing this module wraps ``Collater.__call__`` of PyG (samples of other
+    datasets pass it unchanged).
 
     Parameters
     ----------
@@ -60,19 +62,15 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
     missing : {'drop', 'nan', 'error'}
         What becomes of pairs that lack a label: left out (`dropped` names them), kept with NaN, or
         refused.
+    encoding : str, optional
+        Of the images, "published" or another one of `twobody.encodings`; by default the archive's.
 
     Attributes
     ----------
     targets : float32 tensor [N, T]
     pair_names, elements, atomic_numbers, geometries, channels, label_units, dropped
-        See `twobody.samples.PairSamples`; of a part of the dataset, its own.
-
-    Raises
-    ------
-    ParseError
-        The archive is none or damaged, no pair has the labels, or (missing='error') one lacks them.
-    ValueError
-        A label is unknown or text, or `missing` is none of the three.
+        See `twobody.samples.PairSamples`, also for what is raised; of a part of the dataset, its
+        own.
 
     Examples
     --------
@@ -93,18 +91,19 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
         bidirectional: bool = False,
         with_images: bool = False,
         missing: Missing = "drop",
+        encoding: str | None = None,
     ) -> None:
         if isinstance(target_labels, str):
             target_labels = [target_labels]
-        PairSamples.__init__(self, path, list(target_labels), missing)
+        PairSamples.__init__(self, path, list(target_labels), missing, encoding)
         Dataset.__init__(self, transform=transform, pre_transform=pre_transform)
-        geometries = self._columns.geometries
+        geometries = self._pairs.geometries
         self._with_images = with_images
         self._edges = torch.tensor([[0, 1], [1, 0]] if bidirectional else [[0], [1]])
         self._edge_attr = torch.from_numpy(self._edge_features(bidirectional))
         self._positions = torch.tensor(geometries[:, :, :3])
         self._populations = torch.tensor(geometries[:, :, 3])
-        self._numbers = torch.from_numpy(self._columns.atomic_numbers)
+        self._numbers = torch.from_numpy(self._pairs.atomic_numbers)
         self._y = self._shaped(self._values)
         self._stored: tuple[Data, dict[str, Any]] | None = None
         if pre_transform is not None:
@@ -115,18 +114,19 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
         return torch.from_numpy(values.astype(np.float32))
 
     def _edge_features(self, bidirectional: bool) -> NDArray[np.float32]:
-        """Work out `edge_attr` of all pairs, float32 [N, E, 14]."""
-        images, positions = self._columns.images, self._columns.geometries[:, :, :3]
-        n = len(positions)
-        features = np.empty((n, 14))
-        for start in range(0, n, _RENDERED):
-            chunk = images[start : start + _RENDERED]
-            features[start : start + _RENDERED, :10] = chunk.mean(axis=(2, 3), dtype=np.float64)
+        """Work out `edge_attr` of all pairs, float32 [N, E, C + 4]."""
+        positions = self._pairs.geometries[:, :, :3]
+        n, n_channels = len(positions), len(self.channels)
+        features = np.empty((n, n_channels + 4))
+        images = self._images if self._with_images else self._source
+        for start in range(0, n, _DRAWN):
+            rows = np.arange(start, min(start + _DRAWN, n))
+            features[rows, :n_channels] = images[rows].mean(axis=(2, 3), dtype=np.float64)
         vectors = positions[:, 1].astype(np.float64) - positions[:, 0]
-        features[:, 10] = np.sqrt((vectors**2).sum(axis=1))
-        features[:, 11:] = vectors
+        features[:, n_channels] = np.sqrt((vectors**2).sum(axis=1))
+        features[:, n_channels + 1 :] = vectors
         edges = features[:, None].repeat(2 if bidirectional else 1, axis=1)
-        edges[:, 1:, 11:] *= -1
+        edges[:, 1:, n_channels + 1 :] *= -1
         return edges.astype(np.float32)
 
     def _rows(self) -> NDArray[np.int64]:
@@ -148,21 +148,12 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
             graph = separate(type(graphs), graphs, operator.index(idx), slices, decrement=False)
             return graph.clone()  # it would be a view of what is stored
         fields = self.gather([idx])
-        fields["pair_name"] = fields["pair_name"][0]
-        return Data(**fields)
+        return Data(**fields | {"pair_name": fields["pair_name"][0]})
 
     def gather(self, indices: Sequence[int]) -> dict[str, Any]:
         """Gather the fields of pairs, one after the other; node numbers begin anew in each.
 
-        Parameters
-        ----------
-        indices : int [n]
-            Of the whole dataset.
-
-        Returns
-        -------
-        dict
-            Of tensors, but for `pair_name`, a list of str; see the class.
+        `indices` are of the whole dataset. All fields are tensors but `pair_name`, a list of str.
         """
         rows = self._kept[whole(indices)]
         index = torch.from_numpy(rows)
@@ -178,7 +169,7 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
             "y": self._y[index],
             "pos": self._positions[index].flatten(0, 1),
             "z": z,
-            "pair_name": self._columns.pair_names[rows].tolist(),
+            "pair_name": self._pairs.names[rows].tolist(),
         }
         if self._with_images:
             fields["image"] = torch.from_numpy(self._images[rows])
@@ -200,11 +191,11 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
 _DataBatch = type(Batch(_base_cls=Data))
 
 
-class _Graphs(LazyList[Data]):
+class _Graphs(LazySequence[Data]):
     """The graphs of a batch: those at `indices` of the whole dataset."""
 
     def __init__(self, dataset: TwoBodyGraphDataset, indices: list[int]) -> None:
-        super().__init__(lambda: [dataset.get(i) for i in indices])
+        super().__init__(len(indices), lambda: [dataset.get(i) for i in indices])
         self._dataset = dataset
         self._indices = indices
 
@@ -219,28 +210,27 @@ class _Graphs(LazyList[Data]):
         batch.batch = one[:-1].repeat_interleave(2)
         batch.ptr = nodes
         per_pair = {"x": nodes, "pos": nodes, "z": nodes, "edge_index": edges, "edge_attr": edges}
-        taken_apart_by = {
-            "_num_graphs": n,
-            "_slice_dict": {name: per_pair.get(name, one) for name in fields},
-            "_inc_dict": dict.fromkeys(fields, none)
-            | {"edge_index": nodes[:-1], "pair_name": None},
-        }
+        steps = dict.fromkeys(fields, none) | {"edge_index": nodes[:-1], "pair_name": None}
+        slices = {name: per_pair.get(name, one) for name in fields}
+        taken_apart_by = {"_num_graphs": n, "_slice_dict": slices, "_inc_dict": steps}
         for name, value in taken_apart_by.items():
             setattr(batch, name, value)
         return batch
 
 
-_collate_one_by_one = Collater.__call__
+# PyG's loader drops `collate_fn` and has no other place for a dataset's own way to make batches, so
+# this wraps its collater for the whole process; samples of other datasets pass unchanged. A module
+# that is loaded again wraps PyG's own, not what the first wrapped.
+_collate_one_by_one = getattr(Collater.__call__, "__wrapped__", Collater.__call__)
 
 
+@wraps(_collate_one_by_one)
 def _collate(collater: Collater, graphs: Any) -> Any:
     """Collate as PyG does, but at one go where nothing keeps from it."""
-    if isinstance(graphs, _Graphs) and not (
-        graphs.looked_at() or collater.follow_batch or collater.exclude_keys
-    ):
+    asked_for_more = collater.follow_batch or collater.exclude_keys
+    if isinstance(graphs, _Graphs) and not graphs.seen and not asked_for_more:
         return graphs.batch()
     return _collate_one_by_one(collater, graphs)
 
 
-# PyG's loader has no place for a dataset's own way to make batches. Other lists pass unchanged.
 Collater.__call__ = _collate

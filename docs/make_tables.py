@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from twobody.markdown import channel_table, label_table, member_table
+from twobody.encodings.published import PUBLISHED
+from twobody.publish.schema_tables import channel_table, label_table, member_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", ROOT / "docs" / "data.md")
 
-TABLES = {"members": member_table, "labels": label_table, "channels": channel_table}
+TABLES: dict[str, Callable[[], str]] = {
+    "members": partial(member_table, PUBLISHED),
+    "labels": label_table,
+    "channels": partial(channel_table, PUBLISHED),
+}
 _REGION = re.compile(r"(?ms)^(<!-- table: (\w+) -->\n).*?^(<!-- end -->)$")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ import numpy as np
 from click.testing import CliRunner
 
 import build_dataset
+from twobody.archive.layout import PAIR_NUMBERS
 
 Members = dict[str, Any]
 
 
-def build(raw_data: Path, path: Path) -> Path:
+def build(raw_data: Path, path: Path, *options: str) -> Path:
     """Build the archive `path`, and analysis/ beside it."""
-    result = CliRunner().invoke(build_dataset.main, [str(raw_data), str(path)])
+    result = CliRunner().invoke(build_dataset.main, [str(raw_data), str(path), *options])
     assert result.exit_code == 0, result.output
     return path
 
@@ -72,6 +74,13 @@ def dicts(members: Members) -> tuple[Any, Any]:
             "bond_length": length,
         }
     return labels, metadata
+
+
+def format_1(members: Members) -> Members:
+    """Leave out what format version 2 has added."""
+    provenance = json.loads(str(members["provenance"])) | {"format_version": 1}
+    kept = {name: values for name, values in members.items() if name not in PAIR_NUMBERS}
+    return kept | {"provenance": np.array(json.dumps(provenance))}
 
 
 def write(path: Path, members: Members) -> Path:

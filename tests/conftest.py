@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from pages import copy_of_repository
+from toy import Toy
 
 import build_dataset
-from twobody.label_files import BONDS_FILE, LABELS_FILE
+from twobody.archive.layout import FORMAT_VERSION
+from twobody.encodings import DEFAULT, ENCODINGS, get_encoding
+from twobody.pairs import Pairs
+from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE
+from twobody.raw_data.read import read
 
 ROOT = Path(__file__).resolve().parents[1]
 RAW_DATA = ROOT / "raw_data"
@@ -51,17 +58,46 @@ def clone(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def small_raw_data(tmp_path: Path) -> Path:
-    """Copy the pairs `SMALL` and their rows of the CSV files: a raw_data that may be damaged."""
-    raw_data = tmp_path / "raw_data"
-    for name in SMALL:
+def copy_pairs(names: Sequence[str], raw_data: Path) -> Path:
+    """Copy shipped pairs and their rows of the CSV files: a raw_data that may be damaged."""
+    for name in names:
         shutil.copytree(RAW_DATA / name, raw_data / name)
     for file in (LABELS_FILE, BONDS_FILE):
         header, *rows = (RAW_DATA / file).read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [row for row in rows if row.split(",")[0] in SMALL]
+        kept = [row for row in rows if row.split(",")[0] in names]
         (raw_data / file).write_text("".join([header, *kept]), encoding="utf-8", newline="\n")
     return raw_data
+
+
+def pairs_of(names: Sequence[str]) -> Pairs:
+    """Read shipped pairs, in the order of their names; the images are not encoded."""
+    with tempfile.TemporaryDirectory() as folder:
+        raw = read(copy_pairs(names, Path(folder, "raw_data")), allow_unconverged=False)
+    assert raw.problems == []
+    return raw.good()
+
+
+@pytest.fixture(scope="session")
+def small() -> Pairs:
+    """Read the pairs `SMALL`, with the images of the default encoding."""
+    pairs = pairs_of(SMALL)
+    images = get_encoding(DEFAULT).encode(pairs)
+    provenance = {"format_version": FORMAT_VERSION, "encoding": DEFAULT}
+    return replace(pairs, encoding=DEFAULT, images=images, provenance=provenance)
+
+
+@pytest.fixture
+def small_raw_data(tmp_path: Path) -> Path:
+    """Copy the pairs `SMALL`: a raw_data that may be damaged."""
+    return copy_pairs(SMALL, tmp_path / "raw_data")
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
+    """Register the toy encoding."""
+    toy = Toy()
+    monkeypatch.setitem(ENCODINGS, toy.name, toy)
+    return toy
 
 
 FIGURES = pytest.StashKey[list[str]]()

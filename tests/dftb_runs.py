@@ -30,6 +30,9 @@ OVERLAPS = {
 }
 
 
+HETERONUCLEAR = "0.02, 5\n1.0, 19*0.0\n" + "20*0.0,\n" * 3 + "10*-0.1 9*0.0 0.4\nSpline\n1 1.0\n"
+
+
 def homonuclear(shell: str) -> str:
     """Return a Slater-Koster file of five grid points, in the way of the PTBP files."""
     return (
@@ -49,7 +52,7 @@ def write_skf(folder: Path, shells: Mapping[str, str]) -> Path:
     folder.mkdir()
     for a in shells:
         for b in shells:
-            text = homonuclear(shells[a]) if a == b else f"0.02, 5\n20*0.0\n{'20*0.0' + chr(10)}"
+            text = homonuclear(shells[a]) if a == b else HETERONUCLEAR
             (folder / f"{a}-{b}.skf").write_text(text)
     return folder
 
@@ -66,6 +69,9 @@ def shifted(source: Path, target: Path, energy: float, scale: float) -> None:
     pattern = r"(?m)^((?:Repulsive|Total|Total Mermin free) energy: +?)(-?\d+\.\d+) H .*$"
     text, n = re.subn(pattern, higher, path.read_text())
     assert n == 3
+    atoms = re.compile(r"(?m)^( +[12] +0\.00000000 +0\.00000000) +(-?\d\.\d{8})$")
+    text, n = atoms.subn(lambda row: f"{row[1]}{scale * float(row[2]):16.8f}", text)
+    assert n == 2
     path.write_text(text)
     path = target / "geo_end.xyz"
     head, rows = path.read_text().splitlines()[:2], path.read_text().splitlines()[2:]

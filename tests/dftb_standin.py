@@ -63,6 +63,33 @@ def hang(_source: Path, _argument: str) -> None:
     child.wait()
 
 
+def leave_child(source: Path, _argument: str) -> None:
+    """End well while a child goes on; it leaves its number."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+    Path(os.environ["TMPDIR"], "child").write_text(str(child.pid))
+    converge(source)
+
+
+def tidy(source: Path, status: str) -> None:
+    """Remove its input and what it printed; end with `status`."""
+    converge(source)
+    Path("dftb_in.hsd").unlink()
+    Path("dftb.out").unlink()
+    sys.exit(int(status))
+
+
+def folder(source: Path, name: str) -> None:
+    converge(source)
+    Path(name).unlink()
+    Path(name).mkdir()
+
+
+def link(source: Path, name: str) -> None:
+    converge(source)
+    Path(name).unlink()
+    Path(name).symlink_to(source / name)
+
+
 def crash(_source: Path, _argument: str) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
@@ -117,6 +144,10 @@ BEHAVIOURS = {
     "from": other_well,
     "slow": slow,
     "hang": hang,
+    "leave-child": leave_child,
+    "tidy": tidy,
+    "folder": folder,
+    "link": link,
     "crash": crash,
     "kill-caller": kill_caller,
     "scc": scc_fails,

@@ -134,6 +134,43 @@ def static(text: str) -> str:
     return replaced(text, "Geometry converged\n", "")
 
 
+def single_point(text: str) -> str:
+    """Print an optimisation that may make no step (MaxSteps = 0), as ASE asked for by default.
+
+    Versions 19.1 to 25.1: the heading of a static geometry, the rest as after an optimisation.
+    """
+    return re.sub(r"Geometry optimization step: [0-9]+", "Calculation with static geometry", text)
+
+
+def single_point_without_scc(text: str) -> str:
+    """Print the same without SCC, where the heading of a static geometry is left out as well."""
+    return replaced(single_point(without_scc(text)), "Calculation with static geometry\n", "")
+
+
+def reks(text: str) -> str:
+    """Print the first line and the SCC row of a REKS run (from 20.1)."""
+    text = replaced(text, " Fermi distribution", "REKS do not use any electronic distribution")
+    text = text.replace("*" * 80, "*" * 92)
+    row = "    4       -0.4885066171      -0.0000005909     0.999990     0.00000000"
+    heading = "  iSCC       reks energy        Diff energy         x_a       SCC error   "
+    return re.sub(r" iSCC .*\n.*", f"{heading}\n{row}", text)
+
+
+def delta_dftb(text: str) -> str:
+    """Print two determinants, as delta-DFTB does from 20.1: no step, no SCC row, no status."""
+    populations_of = text[text.index(" Total charge:") : text.index("Fermi level:")]
+    energies = text[text.index("Fermi level:") : text.index("Non-constrained")]
+    dipole = re.sub(r"(?m)^Dipole", "Mixed state Dipole", text[text.index("Dipole moment:") :])
+    return f" T1 state\n{populations_of} Mixed state\n{populations_of}{energies}{dipole}"
+
+
+def xlbomd(text: str) -> str:
+    """Print extended Lagrangian dynamics, which say nothing of an SCC cycle that was cut short."""
+    text = re.sub(r"Geometry optimization step: [0-9]+", "MD step: 7", text)
+    text = replaced(text, "SCC converged\n\n", "")
+    return replaced(text, "Geometry converged", "Molecular dynamics completed")
+
+
 def without_scc(text: str) -> str:
     """Leave out what only a charge-self-consistent run prints (layout of 20.1 and later)."""
     text = re.sub(r"\n\*{80}\n iSCC.*\n.*\n\*{80}\n", "", text)

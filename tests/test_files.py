@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from twobody import files
 from twobody.files import InputDigest, publish, publish_folder, sha256, staging
 
 
@@ -103,21 +106,6 @@ def test_published_files_have_the_permissions_of_any_new_file(tmp_path):
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
 
 
-@pytest.mark.parametrize("n_before_the_fault", [0, 1, 2])
-def test_where_one_move_fails_those_before_it_are_undone(tmp_path, n_before_the_fault):
-    (tmp_path / "a").write_text("old", encoding="utf-8")
-    (tmp_path / "c").write_text("old", encoding="utf-8")
-    with staging(tmp_path) as folder:
-        moves = staged_files(folder, "a", "b", "c")
-        moves[n_before_the_fault][1].unlink(missing_ok=True)
-        moves[n_before_the_fault][1].mkdir()  # a file cannot replace a folder
-        with pytest.raises(OSError, match=r"."):
-            publish(moves, tmp_path)
-    untouched = {target.name for _, target in moves if target.name != "b" and target.is_file()}
-    assert contents(tmp_path) == dict.fromkeys(untouched, "old")
-    assert len(untouched) == (2 if n_before_the_fault == 1 else 1)
-
-
 def test_a_linked_target_is_replaced_and_what_it_pointed_to_stays(tmp_path):
     (tmp_path / "elsewhere").write_text("old", encoding="utf-8")
     try:
@@ -149,6 +137,51 @@ def test_where_the_move_of_a_folder_fails_the_one_before_is_back(tmp_path):
     with staging(tmp_path) as staged, pytest.raises(FileNotFoundError):
         publish_folder(staged / "never made", old)
     assert contents(tmp_path) == {str(Path("release", "file")): "old"}
+
+
+@pytest.mark.parametrize("system", ["with an exchange", "without"])
+def test_a_kill_at_any_call_of_the_system_loses_no_published_folder(tmp_path, system, monkeypatch):
+    """Stop after each of the calls that move folders, as a kill would, and start anew."""
+    if system == "without":
+        monkeypatch.setattr(files, "_exchange", lambda *_: False)
+    for n_calls in range(4):
+        folder = tmp_path / str(n_calls)
+        (folder / "release").mkdir(parents=True)
+        (folder / "release" / "file").write_text("old", encoding="utf-8")
+        script = KILLED.format(folder=str(folder), n_calls=n_calls, exchange=system != "without")
+        subprocess.run([sys.executable, "-c", script], check=False)
+        with staging(folder):
+            pass
+        assert contents(folder) in (
+            {str(Path("release", "file")): "old"},
+            {str(Path("release", "file")): "new"},
+        )
+
+
+KILLED = """
+import os
+from pathlib import Path
+from twobody import files
+
+left = {n_calls}
+
+def counted(function):
+    def call(*arguments, **options):
+        global left
+        if not left:
+            os._exit(9)
+        left -= 1
+        return function(*arguments, **options)
+    return call
+
+Path.rename = counted(Path.rename)
+files._exchange = counted(files._exchange) if {exchange} else lambda *_: False
+with files.staging(Path({folder!r})) as staged:
+    (staged / "release").mkdir()
+    (staged / "release" / "file").write_text("new", encoding="utf-8")
+    files.shutil.rmtree = counted(files.shutil.rmtree)
+    files.publish_folder(staged / "release", Path({folder!r}, "release"))
+"""
 
 
 def test_sha_256_of_a_file(tmp_path):

@@ -11,7 +11,7 @@ from conftest import RAW_DATA, SMALL, below
 
 import build_dataset
 import generate_raw_data
-from twobody.label_files import BONDS_FILE, LABELS_FILE
+from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE
 
 CSV_FILES = (LABELS_FILE, BONDS_FILE)
 

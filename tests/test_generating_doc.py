@@ -7,7 +7,7 @@ import pytest
 from dftb_runs import TESTS, StandIn
 from distributed import LocalCluster
 
-from twobody.dftb_input import Settings, ladder
+from twobody.campaign.hsd_input import Settings, ladder
 
 if os.name != "posix":
     pytest.skip("DFTB+ runs on Linux and macOS only", allow_module_level=True)

@@ -8,43 +8,42 @@ import numpy as np
 import pytest
 
 from twobody import ParseError, samples
-from twobody.archive_reader import read_columns
-from twobody.columns import RenderedImages
-from twobody.samples import ImageCache, PairSamples
+from twobody.archive import read
+from twobody.encodings.published import Rendered
+from twobody.samples import ImageCache, LazySequence, PairSamples
 
 
 @pytest.fixture(scope="module")
 def gap(archive):
-    return PairSamples(archive, ["e_g_ev"], "drop")
+    return PairSamples(archive, ["e_g_ev"], "drop", None)
 
 
 @pytest.fixture
 def images(archive):
-    return read_columns(archive).take(np.arange(20)).images
+    return read(archive).take(np.arange(20)).images
 
 
 def test_pairs_without_the_label_are_left_out_and_named(gap, archive):
-    columns = read_columns(archive)
-    values = columns.label_values[:, columns.label_names.tolist().index("e_g_ev")]
-    assert gap.dropped.tolist() == columns.pair_names[np.isnan(values)].tolist()
+    pairs = read(archive)
+    assert gap.dropped.tolist() == pairs.names[np.isnan(pairs.label("e_g_ev"))].tolist()
     assert gap.dropped.tolist() == ["He_He", "He_Ne", "Ne_Ne"]
     assert len(gap.pair_names) == 2850 - 3
 
 
 def test_nan_keeps_every_pair(archive):
-    kept = PairSamples(archive, ["e_g_ev"], "nan")
+    kept = PairSamples(archive, ["e_g_ev"], "nan", None)
     assert len(kept.pair_names) == 2850
     assert kept.dropped.size == 0
 
 
 def test_error_refuses_where_a_pair_lacks_the_label(archive):
     with pytest.raises(ParseError, match=r"e_g_ev for every pair, found 3 pairs .* first He_He"):
-        PairSamples(archive, ["e_g_ev"], "error")
-    assert len(PairSamples(archive, ["e_homo_ev"], "error").pair_names) == 2850
+        PairSamples(archive, ["e_g_ev"], "error", None)
+    assert len(PairSamples(archive, ["e_homo_ev"], "error", None).pair_names) == 2850
 
 
 def test_of_several_labels_all_have_to_be_there(archive):
-    both = PairSamples(archive, ["e_homo_ev", "softness_evinv"], "drop")
+    both = PairSamples(archive, ["e_homo_ev", "softness_evinv"], "drop", None)
     assert len(both.pair_names) == 735
     assert both.label_units == {"e_homo_ev": "eV", "softness_evinv": "1/eV"}
 
@@ -62,7 +61,7 @@ def test_of_several_labels_all_have_to_be_there(archive):
 )
 def test_wrong_arguments_are_refused(labels, missing, message, archive):
     with pytest.raises(ValueError, match=message):
-        PairSamples(archive, labels, missing)
+        PairSamples(archive, labels, missing, None)
 
 
 def test_a_label_that_no_pair_has_is_refused(archive, tmp_path):
@@ -73,7 +72,7 @@ def test_a_label_that_no_pair_has_is_refused(archive, tmp_path):
     empty = np.array([{"a": None}, {"a": None}], dtype=object)
     np.savez(tmp_path / "old.npz", allow_pickle=True, labels=empty, **arrays)
     with pytest.raises(ParseError, match="pairs that have a, found none"):
-        PairSamples(tmp_path / "old.npz", ["a"], "drop")
+        PairSamples(tmp_path / "old.npz", ["a"], "drop", None)
 
 
 def test_a_split_can_hold_out_elements(gap):
@@ -111,9 +110,9 @@ def test_changing_what_a_cache_gave_does_not_change_what_it_gives(images):
 
 def test_a_cache_renders_every_image_once(images, monkeypatch):
     rendered = []
-    render = RenderedImages.__getitem__
+    render = Rendered.__getitem__
     monkeypatch.setattr(
-        RenderedImages,
+        Rendered,
         "__getitem__",
         lambda self, rows: rendered.extend(rows) or render(self, rows),
     )
@@ -142,10 +141,75 @@ def test_a_copy_of_a_cache_starts_anew_and_is_small(copied, images):
 
 def test_images_beyond_the_limit_are_rendered_every_time(archive, monkeypatch):
     monkeypatch.setattr(samples, "MOST_KEPT", 1000)
-    large = PairSamples(archive, ["e_g_ev"], "drop")
-    assert isinstance(large._images, RenderedImages)
+    large = PairSamples(archive, ["e_g_ev"], "drop", None)
+    assert isinstance(large._images, Rendered)
 
 
 def test_an_empty_list_of_elements_holds_nothing_out(gap):
     assert gap.indices_with([]).size == 0
     assert gap.indices_without([]).size == len(gap.pair_names)
+
+
+def test_images_of_another_encoding_are_drawn(archive, toy):
+    drawn = PairSamples(archive, ["e_g_ev"], "drop", toy.name)
+    assert drawn.channels == toy.channel_names
+    rows = np.array([5, 3])
+    np.testing.assert_array_equal(drawn._images[rows], toy.draw(read(archive).take(rows)))
+    with pytest.raises(ValueError, match="unknown encoding 'oils'; known: published"):
+        PairSamples(archive, ["e_g_ev"], "drop", "oils")
+
+
+USES = {
+    "length": len,
+    "truth": bool,
+    "first": lambda items: items[0],
+    "last": lambda items: items[-1],
+    "slice": lambda items: items[1:],
+    "iteration": list,
+    "backwards": lambda items: list(reversed(items)),
+    "unpacked": lambda items: [*items],
+    "columns": lambda items: list(zip(*[items, items], strict=True)),
+    "sorted": sorted,
+    "contains": lambda items: 2 in items,
+    "index": lambda items: items.index(2),
+    "count": lambda items: items.count(2),
+    "sum": lambda items: items + [5],  # noqa: RUF005 - the operator is meant
+    "sum from the left": lambda items: [5] + items,  # noqa: RUF005
+    "sum of two": lambda items: items + items,
+    "copy.copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "append": lambda items: items.append(4) or list(items),
+    "extend": lambda items: items.extend([4]) or list(items),
+    "insert": lambda items: items.insert(1, 4) or list(items),
+    "replace": lambda items: items.__setitem__(0, 4) or list(items),
+    "delete": lambda items: items.__delitem__(0) or list(items),
+    "remove": lambda items: items.remove(1) or list(items),
+    "pop": lambda items: (items.pop(), list(items)),
+    "reverse": lambda items: items.reverse() or list(items),
+    "clear": lambda items: items.clear() or list(items),
+    "pickle": lambda items: pickle.loads(pickle.dumps(items)),  # noqa: S301 - written here
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_lazy_sequence_is_read_as_a_list_is(use):
+    calls = []
+    lazy = LazySequence(3, lambda: calls.append(1) or [3, 1, 2])
+    assert (calls, lazy.seen) == ([], False)
+    assert USES[use](lazy) == USES[use]([3, 1, 2])
+    assert (calls, lazy.seen) == (([], False) if use in ("length", "truth") else ([1], True))
+
+
+def test_items_that_cannot_be_made_are_not_taken_for_none():
+    calls = []
+
+    def fails_once() -> list[int]:
+        calls.append(len(calls))
+        if len(calls) == 1:
+            raise MemoryError
+        return [3, 1, 2]
+
+    items = LazySequence(3, fails_once)
+    with pytest.raises(MemoryError):
+        items[0]
+    assert list(items) == [3, 1, 2]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -161,12 +163,44 @@ def test_a_file_is_read_whole(tmp_path):
 
 
 def test_a_missing_file_and_a_folder_are_parse_errors_without_a_line(tmp_path):
-    missing = tmp_path / "detailed.out"
-    for path in (missing, tmp_path):
+    for path, kind in ((tmp_path / "detailed.out", "readable"), (tmp_path, "regular")):
         with pytest.raises(ParseError) as caught:
             read_bytes(path)
         assert (caught.value.path, caught.value.line) == (str(path), None)
-        assert str(caught.value).startswith(f"{path}: expected a readable file, found ")
+        assert str(caught.value).startswith(f"{path}: expected a {kind} file, found ")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_named_pipe_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "detailed.out")
+    with pytest.raises(
+        ParseError, match="expected a regular file, found a folder, named pipe or device"
+    ):
+        read_bytes(tmp_path / "detailed.out")
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no devices")
+def test_a_file_without_an_end_is_refused():
+    with pytest.raises(
+        ParseError, match="expected a regular file, found a folder, named pipe or device"
+    ):
+        read_bytes("/dev/zero")
+
+
+def test_a_file_of_more_bytes_than_the_bound_is_refused(tmp_path):
+    path = tmp_path / "band.out"
+    path.write_bytes(b"12345")
+    assert read_bytes(path, largest=5) == b"12345"
+    with pytest.raises(ParseError, match="expected at most 4 bytes, found more"):
+        read_bytes(path, largest=4)
+
+
+def test_a_sparse_file_of_a_terabyte_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "band.out"
+    path.touch()
+    os.truncate(path, 1 << 40)
+    with pytest.raises(ParseError, match="expected at most 67108864 bytes, found more"):
+        read_bytes(path)
 
 
 @pytest.mark.parametrize(

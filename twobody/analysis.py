@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twobody.errors import PairProblem
-from twobody.labels import LABELS, NUMERIC_LABELS, TEXT_LABELS, Label
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from twobody.archive_writer import Dataset
+from twobody.labels import LABELS, Label
+from twobody.pairs import Columns, Pairs
 
 ANALYSIS = "analysis"  # the folder
 LABELS_CSV = "all_labels.csv"
@@ -40,99 +35,57 @@ PUBLISHED: dict[str, tuple[float, float, float, float]] = {  # label: mean, std,
 PUBLISHED_METAL_LIKE = 0.74  # share of the pairs
 PUBLISHED_COVERAGE = {"e_g_ev": 2840, "softness_evinv": 987}
 
-CsvColumns = dict[str, NDArray[Any]]
-
-_ROWS = 1024  # of a CSV file that are turned into text at a time
-_SPECIAL = re.compile(r'[",\r\n]')
+_ROWS = 1024
 _MOST_VALUES = 10  # of a text label in the summary
 
 
-def write_analysis(folder: Path, dataset: Dataset) -> None:
+def write_analysis(folder: Path, pairs: Pairs) -> None:
     """Write the two CSV files and the summary into `folder`."""
-    labels = label_columns(dataset)
-    _write_csv(folder / LABELS_CSV, labels)
-    _write_csv(folder / GEOMETRY_CSV, geometry_columns(dataset))
+    labels = pairs.label_columns()
+    _write_columns(folder / LABELS_CSV, pairs, labels)
+    _write_columns(folder / GEOMETRY_CSV, pairs, pairs.geometry_columns())
     (folder / SUMMARY_TXT).write_text(summary(labels), encoding="utf-8", newline="\n")
-
-
-def _write_csv(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
-    """Write columns of float64 or str; numbers as ``repr`` has them, missing ones as nothing.
-
-    Without pandas, whose import and writing would take a third of the whole build, and without the
-    module ``csv``, which would look for quotes in every number and take twice as long.
-    """
-    n = len(columns["pair_name"])
-    with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(",".join(columns) + "\n")
-        for start in range(0, n, _ROWS):
-            parts = [column[start : start + _ROWS] for column in columns.values()]
-            rows = map(",".join, zip(*map(_cells, parts), strict=True))
-            file.write("\n".join([*rows, ""]))
-
-
-def _cells(values: NDArray[Any]) -> list[str]:
-    if values.dtype.kind != "f":
-        return [_quoted(text) for text in values.tolist()]
-    cells = [*map(repr, values.tolist())]
-    return ["" if cell == "nan" else cell for cell in cells] if np.isnan(values).any() else cells
-
-
-def _quoted(text: str) -> str:
-    """Return a cell, in quotes where it would otherwise be taken for several (RFC 4180)."""
-    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
 
 def write_skipped(path: Path, problems: Sequence[PairProblem], raw_data: Path) -> None:
     """Write what is wrong with the pairs left out: pair, file below `raw_data`, line, reason."""
+    rows = (
+        [name, Path(error.path).relative_to(raw_data).as_posix(), error.line or "", error.reason]
+        for name, error in problems
+    )
+    _write_csv(path, ["pair", "file", "line", "reason"], rows)
+
+
+def _write_columns(path: Path, pairs: Pairs, columns: Columns) -> None:
+    """Write columns of float64 or str; numbers as ``repr`` has them, missing ones as nothing."""
+    _write_csv(path, ["pair_name", *columns], _rows([pairs.names, *columns.values()]))
+
+
+def _rows(columns: Sequence[NDArray[Any]]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of columns; few are Python's objects at a time."""
+    for start in range(0, len(columns[0]), _ROWS):
+        cells = (_cells(column[start : start + _ROWS]) for column in columns)
+        yield from zip(*cells, strict=True)
+
+
+def _cells(values: NDArray[Any]) -> list[Any]:
+    if values.dtype.kind != "f" or not np.isnan(values).any():
+        return list(values.tolist())
+    return [None if math.isnan(value) else value for value in values.tolist()]
+
+
+def _write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     # Names of files need not be text on every system.
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["pair", "file", "line", "reason"])
-        for name, error in problems:
-            file_name = Path(error.path).relative_to(raw_data).as_posix()
-            writer.writerow([name, file_name, error.line or "", error.reason])
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
-def label_columns(dataset: Dataset) -> CsvColumns:
-    """Return pair_name and the 37 labels; missing numbers NaN, missing text empty."""
-    numeric = dict(
-        zip([label.name for label in NUMERIC_LABELS], dataset.label_values.T, strict=True)
-    )
-    texts = dict(zip([label.name for label in TEXT_LABELS], dataset.text_values.T, strict=True))
-    ordered = {label.name: {**numeric, **texts}[label.name] for label in LABELS}
-    return {"pair_name": dataset.pairs.names} | ordered
-
-
-def geometry_columns(dataset: Dataset) -> CsvColumns:
-    """Return elements, positions [Å], populations [e] and bond length [Å]."""
-    pairs = dataset.pairs
-    columns: CsvColumns = {"pair_name": pairs.names}
-    columns |= {f"element_{k + 1}": pairs.elements[:, k] for k in range(2)}
-    for k in range(2):
-        columns |= {f"{axis}{k + 1}": pairs.positions[:, k, i] for i, axis in enumerate("xyz")}
-        columns[f"population_{k + 1}"] = pairs.populations[:, k]
-    columns["bond_length_ang"] = pairs.bond_lengths
-    return columns
-
-
-def label_frame(dataset: Dataset) -> pd.DataFrame:
-    """Return `label_columns` as a table."""
-    import pandas as pd  # noqa: PLC0415 - builds do without, and it takes longer than their start
-
-    return pd.DataFrame(label_columns(dataset))
-
-
-def geometry_frame(dataset: Dataset) -> pd.DataFrame:
-    """Return `geometry_columns` as a table."""
-    import pandas as pd  # noqa: PLC0415
-
-    return pd.DataFrame(geometry_columns(dataset))
-
-
-def summary(labels: CsvColumns) -> str:
+def summary(labels: Columns) -> str:
     """Describe every label: coverage, statistics, distribution, and what is wrong with it."""
     lines = [
-        f"{len(labels['pair_name'])} pairs, {len(LABELS)} labels",
+        f"{len(labels[LABELS[0].name])} pairs, {len(LABELS)} labels",
         "std is the standard deviation over all pairs that have the label (divided by n).",
         "",
         "This build beside the published dataset (arXiv 2512.01519)",
@@ -147,12 +100,12 @@ def summary(labels: CsvColumns) -> str:
 
 def _present(values: NDArray[Any]) -> NDArray[Any]:
     """Return the values that are not missing; -0 is 0."""
-    missing = values == "" if values.dtype == object else np.isnan(values)
-    present: NDArray[Any] = values[~missing]
-    return present if values.dtype == object else present + 0.0
+    is_text = values.dtype.kind == "U"
+    present: NDArray[Any] = values[values != "" if is_text else ~np.isnan(values)]
+    return present if is_text else present + 0.0
 
 
-def _orientation(labels: CsvColumns) -> Iterator[str]:
+def _orientation(labels: Columns) -> Iterator[str]:
     yield f"{'':28}{'this build':>26}{'published':>26}"
     for name, published in PUBLISHED.items():
         here = _present(labels[name])

@@ -1,4 +1,4 @@
-"""The one exception for bad input, and the list of what is wrong with pairs."""
+"""The one exception for bad input, and what is found wrong with pairs."""
 
 from __future__ import annotations
 
@@ -51,3 +51,10 @@ class PairProblem(NamedTuple):
 
     pair_name: str
     error: ParseError
+
+
+class Finding(NamedTuple):
+    """What a check of an archive found; `pair` is None where it concerns the archive as a whole."""
+
+    pair: str | None
+    message: str

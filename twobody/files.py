@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -17,7 +19,7 @@ try:
 except ImportError:  # Windows: there an open file cannot be removed, which serves as the lock
     fcntl = None  # type: ignore[assignment]
 
-_HASHED = 1 << 22  # bytes at a time: so many that it runs well beside another thread
+_BEFORE = ".twobody-before"  # what a folder is called while another takes its place
 
 # What network file systems answer that lock nothing, or no folders.
 _NO_LOCKS = {errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -48,8 +50,12 @@ def staging(folder: Path) -> Iterator[Path]:
     """
     with ExitStack() as stack:
         with _locked(folder):
+            _recover(folder)
             for old in folder.glob(".twobody-*.part"):
-                _remove_if_abandoned(old)
+                # A live build holds the lock of its own; without locks nobody can tell.
+                with suppress(OSError), _locked(old, wait=False) as alone:
+                    if alone:
+                        shutil.rmtree(old)
             new = Path(tempfile.mkdtemp(prefix=".twobody-", suffix=".part", dir=folder))
             stack.callback(shutil.rmtree, new, ignore_errors=True)
             stack.enter_context(_locked(new))
@@ -59,28 +65,14 @@ def staging(folder: Path) -> Iterator[Path]:
 def publish(moves: list[tuple[Path, Path]], folder: Path) -> None:
     """Move staged files to their places in or below `folder`, one right after the other.
 
-    Each move replaces the target as a whole, and where one fails those before it are undone. Data
-    are on the disk before the first move, and no other build publishes into `folder` meanwhile.
+    Each move replaces the target as a whole. Data are on the disk before the first move, and no
+    other build publishes into `folder` meanwhile.
     """
-    mode = 0o666 & ~_umask()  # that of any new file
-    for staged, _ in moves:
-        staged.chmod(mode)
     with ThreadPoolExecutor() as threads:  # the disk takes many files at a time
         list(threads.map(flush, [staged for staged, _ in moves]))
     with _locked(folder):
-        before = [
-            _kept(target, staged.with_name(f"{i}.before"))
-            for i, (staged, target) in enumerate(moves)
-        ]
-        moved = []
-        try:
-            for (staged, target), kept in zip(moves, before, strict=True):
-                staged.replace(target)
-                moved.append((kept, target))
-        except BaseException:
-            for kept, target in moved:
-                _put_back(kept, target)
-            raise
+        for staged, target in moves:
+            staged.replace(target)
 
 
 def flush(staged: Path) -> None:
@@ -89,89 +81,85 @@ def flush(staged: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _kept(file: Path, name: Path) -> Path | None:
-    """Give a file, if there is one, a second name, or a copy where there are no such names."""
-    if not file.exists():
-        return None
-    try:
-        name.hardlink_to(file)
-    except OSError:
-        shutil.copy2(file, name)
-    return name
-
-
-def _put_back(copy: Path | None, target: Path) -> None:
-    if copy is None:
-        target.unlink(missing_ok=True)
-    else:
-        copy.replace(target)
-
-
 def publish_folder(staged: Path, target: Path) -> None:
     """Move a staged folder to `target`, in the place of what stands there, or change nothing.
 
-    `staged` is in a staging folder beside `target`. Its files are on the disk before the move.
+    `staged` is in a staging folder beside `target`. Its files are on the disk before the move. The
+    two folders change places in one call where the system has one; elsewhere a folder that a kill
+    leaves without a name is put back by the next `staging` there.
     """
     for path in staged.rglob("*"):
         if path.is_file():
             flush(path)
-    with _locked(target.parent), ExitStack() as undo:
+    with _locked(target.parent):
+        if not target.exists():
+            staged.rename(target)
+        elif not _exchange(staged, target):
+            before = target.with_name(f".{target.name}{_BEFORE}")
+            target.rename(before)
+            try:
+                staged.rename(target)
+            except OSError:
+                before.rename(target)
+                raise
+            shutil.rmtree(before)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Let two folders change places in one system call; tell whether there is such a call."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    if renameat2 is None:
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux
+    status: int = renameat2(here, os.fsencode(first), here, os.fsencode(second), exchange)
+    return status == 0  # otherwise an old kernel, or a file system without it
+
+
+def _recover(folder: Path) -> None:
+    """Put back folders whose replacement was killed half-way, remove those that were replaced."""
+    for before in folder.glob(f".*{_BEFORE}"):
+        target = before.with_name(before.name[1:].removesuffix(_BEFORE))
         if target.exists():
-            undo.callback(target.rename(staged.with_suffix(".before")).rename, target)
-        staged.rename(target)
-        undo.pop_all()
+            shutil.rmtree(before, ignore_errors=True)
+        else:
+            before.rename(target)
 
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_HASHED):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def lock(handle: int) -> None:
-    """Wait until no other process holds the lock of an open file or folder; hold it until closed.
+def lock(handle: int, *, wait: bool = True) -> bool:
+    """Take the lock of an open file or folder, and hold it until it is closed.
 
-    Where the system or the file system has no locks, nothing keeps processes apart.
+    Returns False where the system or the file system has no locks: nothing keeps processes apart.
+
+    Raises
+    ------
+    BlockingIOError
+        Another process holds the lock, and `wait` is false.
     """
     if fcntl is None:
-        return
+        return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
+        return False
+    return True
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    if fcntl is None:  # Windows, where folders cannot be opened
-        yield
+def _locked(folder: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock of a folder; yield whether no live process can be at work there."""
+    if fcntl is None:  # Windows, where folders cannot be opened, nor removed with open files
+        yield True
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        lock(handle)
-        yield
+        yield lock(handle, wait=wait)
     finally:
         os.close(handle)
-
-
-def _remove_if_abandoned(folder: Path) -> None:
-    try:
-        if fcntl is not None:
-            handle = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            finally:
-                os.close(handle)
-        shutil.rmtree(folder)
-    except OSError:
-        return  # a live build works there
-
-
-def _umask() -> int:
-    mask = os.umask(0)  # it can only be read by setting it
-    os.umask(mask)
-    return mask

@@ -1,4 +1,4 @@
-"""The 37 labels of a pair: what they are, and how they follow from DFTB+ output.
+"""The 37 labels of a pair: what they are, and how some follow from others.
 
 `LABELS` is the only place that lists them: archive, analysis, loaders, checks and tables in the
 documentation are made from it.
@@ -6,7 +6,6 @@ documentation are made from it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -14,70 +13,73 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.dftbplus import DetailedOut, Levels
-
 HARTREE_TO_EV = 27.211386245988  # CODATA 2018
 AU_TO_DEBYE = 2.541746473  # CODATA 2018: e a0 in debye
-
-OCCUPIED = 0.01  # [e] a level with more than this is occupied; one that lacks no more is full
 
 Kind = Literal["number", "count", "flag", "text"]
 LabelValue = float | str | None
 
 _Float = NDArray[np.float64]
 
+_LEGAL_VALUES: dict[Kind, str] = {
+    "number": "in the range of float32",
+    "count": "a whole number",
+    "flag": "0 or 1",
+    "text": "text",
+}
+
 
 @dataclass(frozen=True)
 class Formula:
-    """How a label follows from others.
+    """How a label follows from others."""
 
-    Attributes
-    ----------
-    sources : tuple of str
-        Names of the labels that it follows from.
-    function : function
-        Of their values, float64 arrays of one shape; NaN is a missing value.
-    """
-
-    sources: tuple[str, ...]
-    function: Callable[..., Any]
+    sources: tuple[str, ...]  # names of the labels that it follows from
+    function: Callable[..., Any]  # of their values, float64 arrays of one shape; NaN is missing
 
     def __call__(self, labels: Mapping[str, Any]) -> NDArray[np.float64]:
         """Evaluate the formula; NaN where a source is missing or the formula has no value."""
         values = [np.asarray(labels[name], np.float64) for name in self.sources]
-        result: NDArray[np.float64] = self.function(*values)
+        with np.errstate(all="ignore"):  # of numbers that mean nothing, inf is as good as any
+            result: NDArray[np.float64] = self.function(*values)
         return result
 
 
 @dataclass(frozen=True)
 class Label:
-    """One label.
+    """One label; a row of the table below."""
 
-    Attributes
-    ----------
-    column : str
-        The name in the CSV files; in lower case the name everywhere else.
-    unit : str
-        "1" where the value is a pure number, "0/1" for flags, "text" for text.
-    kind : "number", "count" (a whole number, 0 or more), "flag" (0 or 1) or "text"
-    group, meaning, source : str
-        For people; `source` is the file of DFTB+ and what is read there.
-    formula : Formula or None
-        How it follows from labels that stand before it, if it does.
-    """
-
-    column: str
-    unit: str
-    kind: Kind
+    column: str  # the name in the CSV files; in lower case the name everywhere else
+    unit: str  # "1" for a pure number, "0/1" for flags, "text" for text
+    kind: Kind  # a count is a whole number, 0 or more, a flag is 0 or 1
     group: str
     meaning: str
-    source: str
-    formula: Formula | None = None
+    source: str  # the file of DFTB+, and what is read there
+    formula: Formula | None = None  # how it follows from labels that stand before it, if it does
 
     @property
     def name(self) -> str:
         """The label's name."""
         return self.column.lower()
+
+    @property
+    def expected(self) -> str:
+        """What a value has to be, for messages."""
+        if self.name == "n_atoms":
+            return f"{self.column} = 2"
+        return f"{self.column}, {_LEGAL_VALUES[self.kind]}"
+
+    def legal(self, values: _Float) -> NDArray[np.bool_]:
+        """Tell which `values` of a numeric label are legal; NaN, a missing value, is."""
+        if self.name == "n_atoms":
+            legal = values == 2
+        elif self.kind == "flag":
+            legal = (values == 0) | (values == 1)
+        else:  # targets are float32
+            legal = np.abs(values) <= np.finfo(np.float32).max
+            if self.kind == "count":
+                legal &= (values >= 0) & (values == np.floor(values))
+        result: NDArray[np.bool_] = legal | np.isnan(values)
+        return result
 
 
 def _gap(homo: _Float, lumo: _Float) -> _Float:
@@ -167,109 +169,3 @@ GEOMETRY_COLUMNS = (
     *("pair", "pair_sorted"),
 )
 """Columns of the CSV files, in lower case, that are no labels."""
-
-
-def derive_labels(
-    pair_name: str, detailed: DetailedOut, levels: Levels, bond_length: float
-) -> dict[str, LabelValue]:
-    """Work out the labels of a pair from its DFTB+ output.
-
-    Parameters
-    ----------
-    pair_name : str
-    detailed, levels : the pair's ``detailed.out`` and ``band.out``
-    bond_length : float
-        [Å]
-
-    Returns
-    -------
-    dict
-        Every name of `LABELS`, in their order; None where the output does not say.
-    """
-    values: dict[str, LabelValue] = {
-        **_energy_labels(detailed),
-        **_charge_labels(detailed),
-        **_level_labels(levels, _capacity(detailed, levels)),
-        **_dipole_labels(detailed),
-        "distance_ang": bond_length,
-        **_convergence_labels(detailed),
-        "n_atoms": 2.0,
-        "system_id_guess": pair_name,
-    }
-    for label in LABELS:
-        if label.formula is not None:
-            value = float(label.formula(values))
-            values[label.name] = None if math.isnan(value) else value
-    return {label.name: values[label.name] for label in LABELS}
-
-
-def _scaled(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
-
-
-def _energy_labels(detailed: DetailedOut) -> dict[str, LabelValue]:
-    return {
-        "total_energy_ev": _scaled(detailed.total_energy, HARTREE_TO_EV),
-        "mermin_free_energy_ev": _scaled(detailed.mermin_free_energy, HARTREE_TO_EV),
-        "band_energy_ev": _scaled(detailed.band_energy, HARTREE_TO_EV),
-        "repulsive_energy_ev": _scaled(detailed.repulsive_energy, HARTREE_TO_EV),
-        "fermi_level_ev": _scaled(detailed.fermi_level, HARTREE_TO_EV),
-    }
-
-
-def _charge_labels(detailed: DetailedOut) -> dict[str, LabelValue]:
-    q = detailed.gross_charges
-    return {
-        "q_absmean": None if q is None else float(np.abs(q).mean()),
-        "q_maxabs": None if q is None else float(np.abs(q).max()),
-        "q_std": None if q is None else float(q.std()),
-        "total_charge": detailed.total_charge,
-    }
-
-
-def _capacity(detailed: DetailedOut, levels: Levels) -> float:
-    """Return the electrons [e] that a level holds: one in spin-polarised runs, otherwise two."""
-    polarised = levels.spins.max() > 1 or len(detailed.spin_channels) > 1
-    return 1.0 if polarised else 2.0
-
-
-def _level_labels(levels: Levels, capacity: float) -> dict[str, LabelValue]:
-    """Work out what follows from the one-electron levels.
-
-    With Fermi filling a partly filled level is both occupied and not full, so E_HOMO >= E_LUMO and
-    the gap is 0. Where every level is full, what needs a virtual level is missing.
-    """
-    occupied = levels.occupations > OCCUPIED
-    not_full = levels.occupations < capacity - OCCUPIED
-    homo = float(levels.energies[occupied].max()) if occupied.any() else None
-    lumo = float(levels.energies[not_full].min()) if not_full.any() else None
-    return {
-        "e_homo_ev": homo,
-        "e_lumo_ev": lumo,
-        "n_levels": float(len(levels.energies)),
-        "max_occupancy": float(levels.occupations.max()),
-        "metal_like": float((occupied & not_full).any()),
-        "no_virtual_in_basis": float(not not_full.any()),
-    }
-
-
-def _dipole_labels(detailed: DetailedOut) -> dict[str, LabelValue]:
-    names = ("dipole_x_d", "dipole_y_d", "dipole_z_d")
-    if detailed.dipole_moment is None:
-        return dict.fromkeys(names)
-    return dict(zip(names, (detailed.dipole_moment * AU_TO_DEBYE).tolist(), strict=True))
-
-
-def _convergence_labels(detailed: DetailedOut) -> dict[str, LabelValue]:
-    def number(value: float | None) -> float | None:
-        return None if value is None else float(value)
-
-    return {
-        "geom_opt_step": number(detailed.geometry_step),
-        "scc_last_iter": number(detailed.scc_iteration),
-        "scc_last_total_elec_eh": detailed.scc_total_electronic,
-        "scc_last_diff_elec": detailed.scc_diff_electronic,
-        "scc_last_error": detailed.scc_error,
-        "geom_converged": number(detailed.geometry_converged),
-        "scc_converged": number(detailed.scc_converged),
-    }

@@ -1,429 +1,209 @@
-"""The pair folders of ``raw_data``: found, read, checked, and gathered into columns."""
+"""`Pairs`: N two-atom systems as one table, the same from the raw files to the tensors."""
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody import images
-from twobody.bulk import OutputTable, Texts, read_standard
-from twobody.dftbplus import (
-    CHARGE_SECTIONS,
-    POPULATION_TOLERANCE,
-    DetailedOut,
-    Geometry,
-    Orbitals,
-    parse_detailed_out,
-    parse_geo_end_xyz,
-)
 from twobody.elements import ATOMIC_NUMBERS
-from twobody.errors import PairProblem, ParseError
-from twobody.files import InputDigest
-from twobody.text import decode, find_line, read_bytes
+from twobody.labels import LABELS
 
-DETAILED_OUT = "detailed.out"
-GEO_END_XYZ = "geo_end.xyz"
-BAND_OUT = "band.out"
+if TYPE_CHECKING:
+    import pandas as pd
 
-BOND_TOLERANCE = 1e-3
-"""How far the bond length of the geometry may be from that of the CSV file [Å]."""
+Float = NDArray[np.float64]
+Image = NDArray[np.float32]
+Index = NDArray[np.int64] | NDArray[np.bool_] | slice
+Columns = dict[str, NDArray[Any]]
 
-_BATCH = 1024  # pairs whose texts are in memory at a time: 3 MB
+MAX_L = 3
+"""Largest angular momentum of an orbital: s, p, d and f."""
 
-_T = TypeVar("_T")
+N_ORBITALS = (MAX_L + 1) ** 2
+"""Orbitals (l, m) of an atom with l = 0 ... 3; the index of one is l·l + l + m."""
+
+ROW = np.dtype(
+    [
+        ("positions", "<f8", (2, 3)),  # [Å]
+        ("populations", "<f8", (2,)),  # [e] of geo_end.xyz, or of detailed.out where it has none
+        ("atom_populations", "<f8", (2,)),  # [e] of detailed.out
+        ("charges", "<f8", (2,)),  # [e] gross charges
+        ("orbital_populations", "<f8", (2, N_ORBITALS)),  # [e] summed over shells and spins
+        ("total_charge", "<f8"),  # [e] from here on what archives call metadata
+        ("fermi_level", "<f8"),  # [H]
+        ("total_energy", "<f8"),  # [H]
+        ("dipole", "<f8", (3,)),  # [au]
+        ("num_atoms", "<f8"),
+        ("bond_length", "<f8"),  # [Å]
+    ]
+)
+"""What is known of a pair beside its labels: Mulliken populations and charges of its atoms, their
+orbitals, positions, and numbers of the whole. NaN is a missing value, or no such orbital."""
 
 METADATA_NAMES: tuple[str, ...] = (
-    "total_charge",  # [e]
-    "fermi_level",  # [H]
-    "total_energy",  # [H]
-    "dipole_x",  # [au]
-    "dipole_y",  # [au]
-    "dipole_z",  # [au]
-    "num_atoms",
-    "bond_length",  # [Å]
+    *("total_charge", "fermi_level", "total_energy"),
+    *("dipole_x", "dipole_y", "dipole_z", "num_atoms", "bond_length"),
 )
+"""The numbers that archives hold as metadata: the last of `ROW`."""
 
 
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """One pair; geometry and detailed output were found to speak of the same two atoms."""
-
-    name: str
-    geometry: Geometry
-    detailed: DetailedOut
+class Images(Protocol):
+    """The images of N pairs: an array, or what makes its blocks when they are asked for."""
 
     @property
-    def bond_length(self) -> float:
-        """Distance of the atoms [Å]."""
-        return float(bond_lengths(self.geometry.positions))
+    def shape(self) -> tuple[int, ...]:
+        """N, channels, height, width."""
+
+    def __getitem__(self, index: Index, /) -> Image:
+        """Return the images at `index`, an array or a slice: float32 [n, channels, h, w]."""
+
+    def take(self, index: Index, /) -> Images:
+        """Return those at `index`, made no sooner than these."""
 
 
 @dataclass(frozen=True, eq=False)
-class PairTable:
-    """N pairs as columns.
+class Pairs:
+    """N pairs of atoms, sorted by name in everything that this project writes.
 
     Attributes
     ----------
+    path : Path
+        The raw data or the archive that they come from, for messages.
     names : str [N]
+        ``A_B``.
     elements : str [N, 2]
-    positions : float64 [N, 2, 3]
-        [Å]
-    populations : float64 [N, 2]
-        Mulliken populations of the atoms [e], as in the geometry file.
-    amplitudes : float64 [N, 10, 2]
-        See `twobody.images`.
-    metadata : float64 [N, 8]
-        The quantities of `METADATA_NAMES`; NaN where missing.
+        Symbols.
+    rows : structured array [N] of `ROW`
+        ``rows["charges"]`` is float64 [N, 2], and so on.
+    label_names, label_units : str [L]
+        Of the numeric labels; a unit is empty where nobody says it (archives of other origin).
+    label_values : float64 [N, L]
+        NaN where missing.
+    text_label_names : str [T]
+    text_label_values : str [N, T]
+        Empty where missing.
+    encoding : str
+        Name of the encoding of the images; see `twobody.encodings`.
+    images : Images or None
+        None before they are encoded.
+    provenance : dict or None
+        What JSON can hold; None in archives of the original project.
     """
 
+    path: Path
     names: NDArray[np.str_]
     elements: NDArray[np.str_]
-    positions: NDArray[np.float64]
-    populations: NDArray[np.float64]
-    amplitudes: NDArray[np.float64]
-    metadata: NDArray[np.float64]
+    rows: NDArray[np.void]
+    label_names: NDArray[np.str_]
+    label_units: NDArray[np.str_]
+    label_values: Float
+    text_label_names: NDArray[np.str_]
+    text_label_values: NDArray[np.str_]
+    encoding: str = ""
+    images: Images | None = None
+    provenance: Mapping[str, Any] | None = None
 
-    def take(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> PairTable:
-        """Return the pairs where `keep` is true, or those at the places `keep`."""
-        return PairTable(*(getattr(self, field.name)[keep] for field in fields(self)))
+    def __len__(self) -> int:
+        return len(self.names)
 
-    @classmethod
-    def empty(cls, n: int) -> PairTable:
-        """Make room for `n` pairs; memory is taken as they are put in."""
-        return cls(  # symbols have two letters at most: `is_pair_name` has seen to it
-            names=np.zeros(n, "U5"),
-            elements=np.zeros((n, 2), "U2"),
-            positions=np.zeros((n, 2, 3)),
-            populations=np.zeros((n, 2)),
-            amplitudes=np.zeros((n, len(images.CHANNELS), images.N_ATOMS)),
-            metadata=np.zeros((n, len(METADATA_NAMES))),
+    def take(self, index: Index) -> Pairs:
+        """Return the pairs at `index`: places, a mask or a slice."""
+        return replace(
+            self,
+            names=self.names[index],
+            elements=self.elements[index],
+            rows=self.rows[index],
+            label_values=self.label_values[index],
+            text_label_values=self.text_label_values[index],
+            images=None if self.images is None else self.images.take(index),
         )
 
-    def put(self, places: NDArray[np.intp], pairs: PairTable) -> None:
-        """Put other pairs in the places given."""
-        for field in fields(self):
-            getattr(self, field.name)[places] = getattr(pairs, field.name)
+    @cached_property
+    def atomic_numbers(self) -> NDArray[np.int64]:
+        """Z of both atoms, [N, 2]."""
+        symbols, inverse = np.unique(self.elements, return_inverse=True)
+        numbers = np.array([ATOMIC_NUMBERS[symbol] for symbol in symbols.tolist()], np.int64)
+        return numbers[inverse].reshape(self.elements.shape)
 
     @property
     def geometries(self) -> NDArray[np.float32]:
-        """x, y, z [Å] and population [e] of each atom as archives hold them, [N, 2, 4]."""
-        return np.concatenate([self.positions, self.populations[..., None]], axis=2).astype("<f4")
+        """x, y, z [Å] and Mulliken population [e] of both atoms in archives, [N, 2, 4]."""
+        populations = self.rows["populations"][..., None]
+        return np.concatenate([self.rows["positions"], populations], axis=2).astype("<f4")
 
     @property
-    def bond_lengths(self) -> NDArray[np.float64]:
-        """Distances of the atoms [Å], [N]."""
-        column: NDArray[np.float64] = self.metadata[:, METADATA_NAMES.index("bond_length")]
-        return column
+    def metadata(self) -> Float:
+        """The columns `METADATA_NAMES`, float64 [N, 8]."""
+        numbers: Float = self.rows.view(np.float64).reshape(len(self), ROW.itemsize // 8)
+        return numbers[:, -len(METADATA_NAMES) :]
+
+    def label(self, name: str) -> Float:
+        """Return a numeric label, float64 [N]; NaN where missing, and everywhere if unknown."""
+        found = np.flatnonzero(self.label_names == name)
+        return self.label_values[:, found[0]] if len(found) else np.full(len(self), np.nan)
+
+    def label_columns(self) -> Columns:
+        """Return every label by name, those of the schema in its order, unknown ones behind."""
+        columns = dict(zip(self.label_names.tolist(), self.label_values.T, strict=True))
+        columns |= zip(self.text_label_names.tolist(), self.text_label_values.T, strict=True)
+        known = [label.name for label in LABELS if label.name in columns]
+        return {name: columns[name] for name in dict.fromkeys([*known, *columns])}
+
+    def geometry_columns(self) -> Columns:
+        """Return elements, positions [Å], populations [e] and bond length [Å] by name."""
+        columns: Columns = {f"element_{k + 1}": self.elements[:, k] for k in range(2)}
+        for k in range(2):
+            positions = self.rows["positions"][:, k]
+            columns |= {f"{axis}{k + 1}": positions[:, i] for i, axis in enumerate("xyz")}
+            columns[f"population_{k + 1}"] = self.rows["populations"][:, k]
+        return columns | {"bond_length_ang": self.rows["bond_length"]}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return geometries, metadata and labels as a table with the pairs' names as its index."""
+        import pandas as pd  # noqa: PLC0415 - builds do without, and it takes longer than their start
+
+        metadata = dict(zip(METADATA_NAMES, self.metadata.T, strict=True))
+        del metadata["bond_length"]  # stands in the geometry
+        columns = self.geometry_columns() | {f"metadata {k}": v for k, v in metadata.items()}
+        return pd.DataFrame(columns | self.label_columns(), pd.Index(self.names, name="pair_name"))
 
 
-def bond_lengths(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+def empty_rows(n: int, dtype: np.dtype[np.void] = ROW) -> NDArray[np.void]:
+    """Make `n` rows of float64 columns in which everything is missing."""
+    rows = np.empty(n, dtype)
+    rows.view(np.float64)[:] = np.nan
+    return rows
+
+
+def dense_orbitals(
+    atom: NDArray[np.int64], l: NDArray[np.int64], m: NDArray[np.int64], populations: Float
+) -> Float:
+    """Put populations [..., n_orbitals] of orbitals of two atoms in their places, [..., 2, 16].
+
+    Orbitals of the same atom, l and m, which are of several shells, are added up; NaN stands where
+    an atom has no such orbital.
+    """
+    places = atom * N_ORBITALS + l * l + l + m
+    sums = np.zeros((2 * N_ORBITALS, *populations.shape[:-1]))
+    np.add.at(sums, places, np.moveaxis(populations, -1, 0))
+    sums[np.setdiff1d(np.arange(2 * N_ORBITALS), places)] = np.nan
+    return np.moveaxis(sums, 0, -1).reshape(*populations.shape[:-1], 2, N_ORBITALS)
+
+
+def distances(positions: Float) -> Float:
     """Distances [...] between the two atoms of `positions`, [..., 2, 3]; in their unit."""
     vectors = positions[..., 1, :] - positions[..., 0, :]
-    lengths: NDArray[np.float64] = np.sqrt((vectors**2).sum(axis=-1))
+    lengths: Float = np.sqrt((vectors**2).sum(axis=-1))
     return lengths
-
-
-def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
-    """Return the names of the pair folders, sorted, and the folders that are no pair's.
-
-    Hidden folders are not looked at.
-
-    Raises
-    ------
-    ParseError
-        `raw_data` is no readable folder or holds no pair.
-    """
-    try:
-        with os.scandir(raw_data) as entries:
-            names = [e.name for e in entries if not e.name.startswith(".") and _is_folder(e)]
-    except OSError as error:
-        raise ParseError(
-            raw_data, None, "a readable folder of pairs", str(error.strerror)
-        ) from error
-    if not names:
-        raise ParseError(raw_data, None, "folders named after pairs (A_B)", "none")
-    pairs = sorted(name for name in names if is_pair_name(name))
-    expected = "a folder named after two elements (A_B)"
-    problems = [
-        PairProblem(name, ParseError(raw_data / name, None, expected, repr(name)))
-        for name in sorted(set(names).difference(pairs))
-    ]
-    for name in pairs:
-        turned = "_".join(reversed(name.split("_")))
-        if turned < name and turned in names:
-            once = "every pair of elements once"
-            twice = ParseError(raw_data / name, None, once, f"{turned} too")
-            problems.append(PairProblem(name, twice))
-    return pairs, problems
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Tell whether `entry` is a folder; a link that leads nowhere or in a circle is none."""
-    try:
-        return entry.is_dir()
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        return False
 
 
 def is_pair_name(name: str) -> bool:
     """Tell whether `name` is the symbols of two elements, joined by an underscore."""
     elements = name.split("_")
     return len(elements) == 2 and set(elements) <= ATOMIC_NUMBERS.keys()
-
-
-def read_pairs(
-    raw_data: Path,
-    names: Sequence[str],
-    digest: InputDigest,
-    *,
-    allow_unconverged: bool = False,
-    progress: Callable[[int], object] = int,
-) -> tuple[PairTable, list[PairProblem]]:
-    """Read the pairs `names`; what is read goes into `digest`.
-
-    `progress` is called with the number of pairs read since the last call.
-
-    Returns
-    -------
-    PairTable
-        The pairs without problems, in the order of `names`.
-    list of PairProblem
-        Everything that is wrong with the others.
-    """
-    table = PairTable.empty(len(names))
-    read = np.zeros(len(names), np.bool_)
-    problems: list[PairProblem] = []
-    for start in range(0, len(names), _BATCH):
-        batch = [
-            _read_files(os.path.join(raw_data, name), digest)  # noqa: PTH118 - far faster
-            for name in names[start : start + _BATCH]
-        ]
-        parts, errors = _parse_batch(batch, allow_unconverged=allow_unconverged)
-        for index, pairs in parts:
-            table.put(start + index, pairs)
-            read[start + index] = True
-        problems += errors
-        progress(len(batch))
-    return table if read.all() else table.take(read), problems
-
-
-def read_pair(
-    folder: Path, *, allow_unconverged: bool = False
-) -> tuple[Pair | None, list[ParseError]]:
-    """Read and check the folder of a pair; return the pair, or everything that is wrong with it.
-
-    Wrong is, beside what the readers refuse: not two atoms, elements that are not the folder's,
-    geometry steps or populations that differ between the files, no Mulliken analysis or dipole
-    moment, SCC that did not converge.
-    """
-    files = _read_files(os.fspath(folder))
-    return _parse_pair(files, allow_unconverged=allow_unconverged)
-
-
-class _Files(NamedTuple):
-    """The files of a pair folder as they are, and why one could not be read."""
-
-    folder: str
-    name: str
-    elements: tuple[str, ...]
-    contents: Mapping[str, bytes]
-    errors: Sequence[ParseError]
-
-
-def _read_files(folder: str, digest: InputDigest | None = None) -> _Files:
-    name = os.path.basename(folder)  # noqa: PTH119 - see read_pairs
-    contents, errors = {}, []
-    for file in (DETAILED_OUT, GEO_END_XYZ):
-        try:
-            contents[file] = read_bytes(f"{folder}{os.sep}{file}")
-            if digest is not None:
-                digest.add(f"{name}/{file}", contents[file])
-        except ParseError as error:
-            errors.append(error)
-    return _Files(folder, name, tuple(name.split("_")), contents, errors)
-
-
-def _parse_batch(
-    batch: Sequence[_Files], *, allow_unconverged: bool
-) -> tuple[list[tuple[NDArray[np.intp], PairTable]], list[PairProblem]]:
-    """Parse pairs of the usual layout all at once, the others one by one.
-
-    Returns
-    -------
-    list of (int [n], PairTable)
-        Which of the pairs, and these; those with problems come nowhere.
-    list of PairProblem
-    """
-    whole = np.array([i for i, files in enumerate(batch) if not files.errors], np.intp)
-    texts = [Texts(batch[i].elements, *batch[i].contents.values()) for i in whole]
-    left = np.ones(len(batch), np.bool_)
-    parts = []
-    for index, columns in read_standard(texts):
-        here = whole[index]
-        left[here] = False
-        files = [batch[i] for i in here]
-        parts.append((here, _table([f.name for f in files], [f.elements for f in files], columns)))
-    places: list[int] = []
-    pairs: list[Pair] = []
-    problems: list[PairProblem] = []
-    for i in np.flatnonzero(left).tolist():
-        pair, errors = _parse_pair(batch[i], allow_unconverged=allow_unconverged)
-        problems += [PairProblem(batch[i].name, error) for error in errors]
-        if pair is not None:
-            places.append(i)
-            pairs.append(pair)
-    parts.append((np.array(places, np.intp), tabulate(pairs)))
-    return parts, problems
-
-
-def _parse_pair(files: _Files, *, allow_unconverged: bool) -> tuple[Pair | None, list[ParseError]]:
-    errors = list(files.errors)
-    folder = Path(files.folder)
-
-    def checked(file: str, parse: Callable[[str, Path], _T]) -> _T | None:
-        try:
-            if file in files.contents:
-                return parse(decode(files.contents[file], folder / file), folder / file)
-        except ParseError as error:
-            errors.append(error)
-        return None
-
-    def detailed_out(text: str, path: Path) -> DetailedOut:
-        detailed = parse_detailed_out(text, path)
-        errors.extend(_check_detailed(detailed, text, path, allow_unconverged))
-        return detailed
-
-    def geo_end_xyz(text: str, path: Path) -> Geometry:
-        geometry = parse_geo_end_xyz(text, path)
-        errors.extend(_check_geometry(geometry, files.elements, path))
-        return geometry
-
-    detailed = checked(DETAILED_OUT, detailed_out)
-    geometry = checked(GEO_END_XYZ, geo_end_xyz)
-    if errors or geometry is None or detailed is None:
-        return None, errors
-    errors += _check_step(geometry, detailed, folder)
-    errors += _check_populations(geometry, detailed, folder)
-    return (None, errors) if errors else (Pair(files.name, geometry, detailed), [])
-
-
-def _check_geometry(
-    geometry: Geometry, elements: tuple[str, ...], path: Path
-) -> Iterator[ParseError]:
-    if len(geometry.symbols) != 2:
-        yield ParseError(path, geometry.line - 2, "two atoms", f"{len(geometry.symbols)}")
-    elif geometry.symbols != elements:
-        expected = f"the elements of the folder, {' and '.join(elements)}"
-        yield ParseError(path, geometry.line, expected, " and ".join(geometry.symbols))
-
-
-def _check_detailed(
-    detailed: DetailedOut, text: str, path: Path, allow_unconverged: bool
-) -> Iterator[ParseError]:
-    needed = {
-        "gross charges": detailed.gross_charges,
-        "atom populations": detailed.atom_populations,
-        "orbital populations": detailed.orbitals,
-        "a dipole moment": detailed.dipole_moment,
-    }
-    for what, value in needed.items():
-        if value is None:
-            yield ParseError(path, None, what, "none")
-    if detailed.gross_charges is not None and len(detailed.gross_charges) != 2:
-        places = [find_line(text, heading) for heading in CHARGE_SECTIONS]
-        line = next(filter(None, places), None)
-        yield ParseError(path, line, "two atoms", f"{len(detailed.gross_charges)}")
-    if detailed.scc_converged is False and not allow_unconverged:
-        status = "SCC is NOT converged"
-        yield ParseError(path, find_line(text, status), "'SCC converged'", repr(status))
-
-
-def _check_step(geometry: Geometry, detailed: DetailedOut, folder: Path) -> Iterator[ParseError]:
-    here, there = geometry.step, detailed.geometry_step
-    if here is not None and there is not None and here != there:
-        expected = f"the geometry step of {DETAILED_OUT}, {there}"
-        yield ParseError(folder / GEO_END_XYZ, geometry.line - 1, expected, f"{here}")
-
-
-def _check_populations(
-    geometry: Geometry, detailed: DetailedOut, folder: Path
-) -> Iterator[ParseError]:
-    if geometry.populations is None or detailed.atom_populations is None:
-        return
-    for atom in range(2):
-        here, there = geometry.populations[atom], detailed.atom_populations[atom]
-        if abs(here - there) > POPULATION_TOLERANCE:
-            expected = f"the population of atom {atom + 1} in {DETAILED_OUT}, {there:.8f}"
-            yield ParseError(folder / GEO_END_XYZ, geometry.line + atom, expected, f"{here:.8f}")
-
-
-def tabulate(pairs: Sequence[Pair]) -> PairTable:
-    """Gather pairs into columns."""
-    n = len(pairs)
-    detailed = [pair.detailed for pair in pairs]
-    geometry_populations = [
-        pair.detailed.atom_populations
-        if pair.geometry.populations is None
-        else pair.geometry.populations
-        for pair in pairs
-    ]
-    columns = OutputTable(
-        positions=np.array([pair.geometry.positions for pair in pairs]).reshape(n, 2, 3),
-        geometry_populations=np.array(geometry_populations).reshape(n, 2),
-        populations=np.array([d.atom_populations for d in detailed]).reshape(n, 2),
-        charges=np.array([d.gross_charges for d in detailed]).reshape(n, 2),
-        dipoles=np.array([d.dipole_moment for d in detailed]).reshape(n, 3),
-        orbitals=_orbital_table([d.orbitals for d in detailed]),
-        total_charges=np.array([_number(d.total_charge) for d in detailed]),
-        fermi_levels=np.array([_number(d.fermi_level) for d in detailed]),
-        total_energies=np.array([d.total_energy for d in detailed]),
-    )
-    return _table([pair.name for pair in pairs], [pair.geometry.symbols for pair in pairs], columns)
-
-
-def _table(
-    names: Sequence[str], elements: Sequence[tuple[str, ...]], columns: OutputTable
-) -> PairTable:
-    n = len(names)
-    metadata = np.empty((n, len(METADATA_NAMES)))
-    metadata[:, 0] = columns.total_charges
-    metadata[:, 1] = columns.fermi_levels
-    metadata[:, 2] = columns.total_energies
-    metadata[:, 3:6] = columns.dipoles
-    metadata[:, 6] = 2
-    metadata[:, 7] = bond_lengths(columns.positions)
-    return PairTable(
-        names=np.array(names, dtype=np.str_),
-        elements=np.array(elements, dtype="U2").reshape(n, 2),
-        positions=columns.positions,
-        populations=columns.geometry_populations,
-        amplitudes=images.amplitudes(
-            columns.charges, columns.populations, columns.dipoles, columns.orbitals
-        ),
-        metadata=metadata,
-    )
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else value
-
-
-def _orbital_table(orbitals: Sequence[Orbitals | None]) -> images.OrbitalTable:
-    tables = [table for table in orbitals if table is not None]
-
-    def joined(name: str) -> NDArray[Any]:
-        return np.concatenate([getattr(t, name) for t in tables] or [np.zeros(0, np.int64)])
-
-    systems = np.repeat(np.arange(len(tables)), [len(table.atom) for table in tables])
-    return images.OrbitalTable(
-        systems.astype(np.int64), joined("atom"), joined("l"), joined("m"), joined("population")
-    )

@@ -1,7 +1,4 @@
-"""The samples of a dataset: pairs chosen by their labels, described as arrays.
-
-What both PyTorch datasets have in common, without PyTorch.
-"""
+"""The samples of a dataset: what both PyTorch datasets have in common, without PyTorch."""
 
 from __future__ import annotations
 
@@ -9,46 +6,94 @@ import difflib
 import math
 import multiprocessing
 import operator
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twobody.archive_reader import read_columns
-from twobody.columns import Columns, RenderedImages
+from twobody.archive.reader import read
 from twobody.elements import ATOMIC_NUMBERS
+from twobody.encodings import get_encoding
+from twobody.encodings.encoding import Pixels
 from twobody.errors import ParseError
-from twobody.images import Image
+from twobody.pairs import Image, Images, Pairs
 from twobody.text import PathLike, counted
 
+T = TypeVar("T")
 Missing = Literal["drop", "nan", "error"]
 
-MOST_KEPT = 1 << 30
-"""Bytes of images that are kept once they have been made; a larger set is rendered every time."""
+MOST_KEPT = 1 << 30  # bytes of images kept once made; a larger set is drawn every time
+
+
+class LazySequence(MutableSequence[T]):
+    """The n samples of a batch, which `make` makes when somebody looks at them.
+
+    A data loader asks a dataset for the samples of a batch, and then makes one batch of them. A
+    dataset that can make the batch at once needs the samples only where other code wants to see
+    them. Copies, pickles and sums are plain lists.
+    """
+
+    def __init__(self, n: int, make: Callable[[], list[T]]) -> None:
+        self._n = n
+        self._make = make
+        self._samples: list[T] | None = None
+
+    @property
+    def seen(self) -> bool:
+        """Whether the samples have been made, and may have been changed."""
+        return self._samples is not None
+
+    def _all(self) -> list[T]:
+        if self._samples is None:
+            self._samples = self._make()
+        return self._samples
+
+    def __len__(self) -> int:
+        return self._n if self._samples is None else len(self._samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a sample, or a list of some."""
+        return self._all()[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._all()[index] = value
+
+    def __delitem__(self, index: Any) -> None:
+        del self._all()[index]
+
+    def insert(self, index: int, value: T) -> None:
+        """Put a sample before `index`."""
+        self._all().insert(index, value)
+
+    def __add__(self, other: Iterable[T]) -> list[T]:
+        return [*self, *other]
+
+    def __radd__(self, other: Iterable[T]) -> list[T]:
+        return [*other, *self]
+
+    def __reduce__(self) -> tuple[type[list[T]], tuple[list[T]]]:
+        return list, (list(self),)
 
 
 class ImageCache:
-    """Images that are rendered when they are first asked for, and kept.
+    """Images of `source` that are drawn when they are first asked for, and kept.
 
     Workers of a data loader share what was kept when they were forked and keep nothing themselves,
     so that memory does not grow with their number. Copies and pickles start anew.
-
-    Parameters
-    ----------
-    source : RenderedImages
     """
 
-    def __init__(self, source: RenderedImages) -> None:
+    def __init__(self, source: Images) -> None:
         self._source = source
         self._kept = np.empty(source.shape, np.float32)  # takes memory as it is written to
         self._made = np.zeros(len(self._kept), np.bool_)
 
-    def __reduce__(self) -> tuple[type[ImageCache], tuple[RenderedImages]]:
+    def __reduce__(self) -> tuple[type[ImageCache], tuple[Images]]:
         return type(self), (self._source,)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> Image:
-        """Return the images at `rows`, float32 [n, 10, size, size], as an array of their own."""
+        """Return the images at `rows`, float32 [n, C, size, size], as an array of their own."""
         made = self._made[rows]
         if made.all():
             return self._kept[rows]
@@ -61,108 +106,97 @@ class ImageCache:
 
 
 class Statistics(NamedTuple):
-    """Of targets, each a number or, where a sample has several, one number a target.
-
-    `std` is the population standard deviation (divided by n).
-    """
+    """Of targets, each a number or, where a sample has several, one number per target."""
 
     mean: Any
-    std: Any
+    std: Any  # of the population: divided by n
     min: Any
     max: Any
 
 
 class PairSamples:
-    """Pairs with targets.
+    """Pairs with targets; parameters and errors are those of `TwoBodyDataset`.
 
-    Parameters
+    Attributes
     ----------
-    path : path
-        An archive, ours or the original project's.
-    labels : sequence of str
-        Names of the targets.
-    missing : {'drop', 'nan', 'error'}
-        What becomes of pairs that lack one of the labels: left out, kept with NaN, or refused.
-
-    Raises
-    ------
-    ParseError
-        The archive is none or damaged, no pair has the labels, or (missing='error') one lacks them.
-    ValueError
-        A label is unknown or text, or `missing` is none of the three.
+    dropped : str [n]
+        Names of the pairs that were left out because they lack a label.
+    channels : tuple of str
+        Names of the image channels.
+    label_units : dict of str to str
+        Unit of each target; empty where the archive does not say it.
     """
 
-    def __init__(self, path: PathLike, labels: Sequence[str], missing: Missing) -> None:
+    def __init__(
+        self, path: PathLike, labels: Sequence[str], missing: Missing, encoding: str | None
+    ) -> None:
         if missing not in ("drop", "nan", "error"):
             raise ValueError(f"missing must be 'drop', 'nan' or 'error', not {missing!r}")
-        columns = read_columns(path)
-        chosen = [_label_index(columns, name) for name in labels]
-        if not chosen:
+        pairs = read(path)
+        drawn = get_encoding(pairs.encoding if encoding is None else encoding)
+        if drawn.name != pairs.encoding:
+            pairs = replace(pairs, encoding=drawn.name, images=drawn.encode(pairs))
+        if pairs.images is None:
+            raise ParseError(path, None, "an archive with images", "none")
+        if not labels:
             raise ValueError("at least one target label is needed")
-        values = columns.label_values[:, chosen]
-        lacking: NDArray[np.bool_] = np.asarray(np.isnan(values).any(axis=1))
+        chosen = [_label_index(pairs, name) for name in labels]
+        values = pairs.label_values[:, chosen]
+        lacking = np.asarray(np.isnan(values).any(axis=1))
         what = " and ".join(labels)
         if missing == "error" and lacking.any():
-            without = columns.pair_names[lacking]
+            without = pairs.names[lacking]
             found = f"{counted(len(without), 'pair')} without, the first {without[0]}"
             raise ParseError(path, None, f"{what} for every pair", found)
-        keep = ~lacking if missing == "drop" else np.ones(len(lacking), np.bool_)
+        keep = ~lacking if missing == "drop" else np.ones_like(lacking)
         if not keep.any():
             raise ParseError(path, None, f"pairs that have {what}", "none")
-        self.dropped: NDArray[np.str_] = columns.pair_names[~keep]
-        """Names of the pairs that were left out because they lack a label."""
-        self._columns = columns
+        self.dropped: NDArray[np.str_] = pairs.names[~keep]
+        self.channels: tuple[str, ...] = drawn.channel_names
+        units = pairs.label_units[chosen].tolist()
+        self.label_units: dict[str, str] = dict(zip(labels, units, strict=True))
+        self._pairs = pairs
         self._values = values
         self._kept = np.flatnonzero(keep)
-        self.channels: tuple[str, ...] = tuple(columns.channels.tolist())
-        """Names of the image channels."""
-        units = columns.label_units[chosen].tolist()
-        self.label_units: dict[str, str] = dict(zip(labels, units, strict=True))
-        """Unit of each target; empty where the archive does not say it."""
-        self._images = _cached(columns.images)
+        self._source = pairs.images
+        draws = not isinstance(self._source, Pixels)
+        is_small = math.prod(self._source.shape) * 4 <= MOST_KEPT
+        self._images = ImageCache(self._source) if draws and is_small else self._source
 
     def _rows(self) -> NDArray[np.int64]:
-        """Return which rows of the columns the samples are, in their order."""
+        """Return which of the pairs in the archive the samples are, in their order."""
         return self._kept
 
     @property
     def pair_names(self) -> NDArray[np.str_]:
         """Name of each sample, A_B: str [N]."""
-        return self._columns.pair_names[self._rows()]
+        return self._pairs.names[self._rows()]
 
     @property
     def elements(self) -> NDArray[np.str_]:
         """Symbols of the two atoms: str [N, 2]."""
-        return self._columns.elements[self._rows()]
+        return self._pairs.elements[self._rows()]
 
     @property
     def atomic_numbers(self) -> NDArray[np.int64]:
         """Z of the two atoms: int64 [N, 2]."""
-        return self._columns.atomic_numbers[self._rows()]
+        return self._pairs.atomic_numbers[self._rows()]
 
     @property
     def geometries(self) -> NDArray[np.float32]:
         """x, y, z [Å] and Mulliken population [e] of the two atoms: float32 [N, 2, 4]."""
-        return self._columns.geometries[self._rows()]
+        return self._pairs.geometries[self._rows()]
 
     def _shaped(self, values: NDArray[np.float64]) -> Any:
         """Make of float64 [..., T] what the targets of a dataset are."""
         raise NotImplementedError
 
     def statistics(self, indices: ArrayLike) -> Statistics:
-        """Return mean, std, min and max of the targets of the samples `indices`.
+        """Return mean, std, min and max of the targets of samples, int [n] or bool [N].
 
         Meant for a training split: statistics over all samples would tell of the test split too.
-        Missing values do not count.
-
-        Parameters
-        ----------
-        indices : int [n], or bool [N]
-
-        Returns
-        -------
-        Statistics
-            float32 tensors of the shape of one target; worked out in float64.
+        Missing values do not count. They are worked out in float64, and come as float32 tensors of
+        the shape of one target.
 
         Raises
         ------
@@ -179,12 +213,7 @@ class PairSamples:
         return Statistics(*(self._shaped(function(values, axis=0)) for function in of_all))
 
     def indices_with(self, elements: str | Iterable[str]) -> NDArray[np.int64]:
-        """Return the indices of samples that contain any of the elements, int64, in order.
-
-        Parameters
-        ----------
-        elements : str or iterable of str
-            Symbols; one alone may be given as it is.
+        """Return the indices, in order, of samples that contain the element or any of several.
 
         Raises
         ------
@@ -217,23 +246,15 @@ def whole(indices: Sequence[int]) -> NDArray[np.int64]:
     return np.array([*map(operator.index, indices)], np.int64)
 
 
-def _cached(images: RenderedImages | Image) -> ImageCache | RenderedImages | Image:
-    if isinstance(images, RenderedImages) and math.prod(images.shape) * 4 <= MOST_KEPT:
-        return ImageCache(images)
-    return images
-
-
-def _label_index(columns: Columns, name: str) -> int:
+def _label_index(pairs: Pairs, name: str) -> int:
     """Return the column of a numeric label."""
-    names: list[str] = columns.label_names.tolist()
+    names: list[str] = pairs.label_names.tolist()
     if name in names:
         return names.index(name)
-    if name in columns.text_label_names.tolist():
+    if name in pairs.text_label_names.tolist():
         raise ValueError(f"label {name!r} is text and cannot be a target")
     nearest = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.4)
-    known = f"did you mean {_listed(nearest)}?" if nearest else f"known: {_listed(names) or 'none'}"
+    known = f"known: {', '.join(map(repr, names)) or 'none'}"
+    if nearest:
+        known = f"did you mean {', '.join(map(repr, nearest))}?"
     raise ValueError(f"unknown label {name!r}; {known}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names))

@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 WIDTH = 100  # columns that everything printed fits
 
 
@@ -52,8 +54,8 @@ def number(value: float | str | None, digits: int = 5) -> str:
 
 
 def plain(value: Any) -> float | str | None:
-    """Return a value of an array as JSON has it; NaN, that is missing, as None, inf as text."""
-    item: float | str = value.item()
-    if isinstance(item, str) or math.isfinite(item):
-        return item
-    return None if math.isnan(item) else str(item)
+    """Return a value as JSON has it: NaN, that is missing, as None; inf and all else as text."""
+    item = value.item() if isinstance(value, np.generic) else value
+    if isinstance(item, int | float) and not math.isfinite(item):
+        return None if math.isnan(item) else str(item)
+    return item if isinstance(item, int | float | str | None) else str(item)

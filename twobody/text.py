@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import stat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,12 @@ from twobody.errors import ParseError
 
 PathLike = str | os.PathLike[str]
 
-_READ = 1 << 16  # bytes
-_OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # the latter on Windows
+LARGEST_FILE = 1 << 26
+"""Bytes that a text of DFTB+ may have: so much is read, and parsed, in a few seconds."""
+
+_READ = 1 << 12  # bytes more than a file should have
+# Opening a named pipe does not wait for its other end; O_BINARY is Windows'.
+_OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 # Fortran may write D for double precision.
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[EeDd]([+-]?[0-9]+))?")
@@ -29,6 +34,11 @@ def quote(text: str) -> str:
     return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
+def vector(components: NDArray[np.float64]) -> str:
+    """Write a vector for a message: (0.000000, 0.000000, 1.234568)."""
+    return f"({', '.join(f'{x + 0.0:.6f}' for x in components)})"  # + 0.0: no -0
+
+
 def counted(n: int, noun: str) -> str:
     """Write a number of things: 1 pair, 2 pairs."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
@@ -40,26 +50,47 @@ def is_text(array: NDArray[np.str_]) -> bool:
     return not bool(((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any())
 
 
-def read_bytes(path: PathLike) -> bytes:
-    """Read a file.
+def open_regular(path: PathLike) -> int:
+    """Open a file to read and return its handle.
 
     Raises
     ------
     ParseError
-        The file is missing or unreadable.
+        The file is missing, unreadable, or a folder, named pipe or device, which may have no end.
     """
     try:
         handle = os.open(path, _OPEN)
-        try:
-            # Without a file object, which takes longer to make than a small file to read.
-            parts = [os.read(handle, _READ)]
-            while parts[-1]:
-                parts.append(os.read(handle, _READ))
-            return b"".join(parts)
-        finally:
-            os.close(handle)
     except OSError as error:
         raise ParseError(path, None, "a readable file", error.strerror or str(error)) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ParseError(path, None, "a regular file", "a folder, named pipe or device")
+    return handle
+
+
+def read_bytes(path: PathLike, largest: int = LARGEST_FILE) -> bytes:
+    """Read a file of at most `largest` bytes.
+
+    Raises
+    ------
+    ParseError
+        The file is larger, or as in `open_regular`.
+    """
+    handle = open_regular(path)
+    try:
+        # Without a file object, which takes longer to make than a small file to read.
+        parts: list[bytes] = []
+        size = expected = os.fstat(handle).st_size  # it may grow
+        while size <= largest and (part := os.read(handle, expected + _READ)):
+            parts.append(part)
+            size = max(size, sum(map(len, parts)))
+    except OSError as error:
+        raise ParseError(path, None, "a readable file", error.strerror or str(error)) from error
+    finally:
+        os.close(handle)
+    if size > largest:
+        raise ParseError(path, None, f"at most {largest} bytes", "more")
+    return b"".join(parts)
 
 
 def decode(data: bytes, path: PathLike) -> str:

@@ -250,20 +250,20 @@ def test_flip_is_what_swapping_two_equal_elements_does(populations, length, atom
     images = field.draw(numbers, np.array([length]), table, charges)
     swapped = field.draw(numbers, np.array([length]), table[:, ::-1], charges[:, ::-1])
     assert np.isfinite(images).all()
-    assert field.flip(images) == pytest.approx(swapped, abs=2e-3)
+    assert field.FIELD.flip(images) == pytest.approx(swapped, abs=2e-3)
 
 
 def test_flip_is_an_involution():
     images = field.draw(*random_pairs(5))
-    assert not np.array_equal(field.flip(images), images)
-    assert np.array_equal(field.flip(field.flip(images)), images)
-    assert np.array_equal(field.flip(images[2]), field.flip(images)[2])
+    assert not np.array_equal(field.FIELD.flip(images), images)
+    assert np.array_equal(field.FIELD.flip(field.FIELD.flip(images)), images)
+    assert np.array_equal(field.FIELD.flip(images[2]), field.FIELD.flip(images)[2])
 
 
 def test_no_electrons_leave_nothing_but_holes():
     numbers, lengths, populations, charges = inputs_of(*NAMED)
     images = field.draw(numbers, lengths, populations * 0, charges * 0)
-    overlap_of_holes = field.CHANNEL_NAMES.index("rip_overlap_empty")
+    overlap_of_holes = field.FIELD.channel_names.index("rip_overlap_empty")
     assert images[:, overlap_of_holes].any()
     assert not np.delete(images, overlap_of_holes, axis=1).any()
 

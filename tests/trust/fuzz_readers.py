@@ -22,8 +22,8 @@ with atheris.instrument_imports(include=["twobody"]):
     from twobody.dftbplus import parse_band_out, parse_detailed_out, parse_geo_end_xyz
     from twobody.errors import NO_PAIR
     from twobody.files import InputDigest
-    from twobody.label_files import BONDS_FILE, LABELS_FILE, read_label_files
     from twobody.labels import NUMERIC_LABELS
+    from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE, read_label_files
     from twobody.text import decode
 
 import layouts  # noqa: E402 - the path has to be set first, here and below

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
-from build_dataset import merge
-from twobody.archive import Archive
-from twobody.archive_writer import write_archive
-from twobody.npy import npy_header
-from twobody.objects import pickled_dicts
-from twobody.sources import read_sources
-from twobody.zipstream import ZipStream
+from build_dataset import encode
+from twobody.archive.container import Container, npy_header
+from twobody.archive.pickles import pickled_dicts
+from twobody.archive.writer import write
+from twobody.archive.zipstream import ZipStream
+from twobody.encodings import DEFAULT
+from twobody.raw_data.read import read
 
 
 def small_archive(path: Path, raw_data: Path, *, store: bool = False) -> None:
     """Write an archive of few pairs whose images are 2 x 2 pixels: every member in few bytes."""
     whole = path.with_suffix(".whole")
     with whole.open("wb") as file:
-        write_archive(file, merge(read_sources(raw_data, allow_unconverged=False)))
+        write(file, encode(read(raw_data, allow_unconverged=False), DEFAULT))
     with (
-        Archive(whole) as archive,
+        Container(whole) as archive,
         path.open("wb") as file,
         ZipStream(file, jobs=1, store=store) as stream,
     ):
@@ -32,7 +32,7 @@ def small_archive(path: Path, raw_data: Path, *, store: bool = False) -> None:
     whole.unlink()
 
 
-def _small_member(archive: Archive, name: str) -> Iterator[bytes]:
+def _small_member(archive: Container, name: str) -> Iterator[bytes]:
     if archive.members[name].dtype.hasobject:
         dicts = archive.read_objects(name)
         yield npy_header(dicts.dtype, dicts.shape)

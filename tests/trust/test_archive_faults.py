@@ -16,7 +16,7 @@ from mode import LONG
 from small import small_archive
 
 from twobody import ParseError
-from twobody.archive import Archive
+from twobody.archive.container import Container
 
 pytestmark = pytest.mark.trust
 
@@ -26,11 +26,11 @@ PROCESSES = 2
 
 def read_all(path: Path) -> dict[str, object]:
     """Return every member as dtype, shape and data, or as the objects in it."""
-    with Archive(path) as archive:
+    with Container(path) as archive:
         return {name: read_member(archive, name) for name in archive.members}
 
 
-def read_member(archive: Archive, name: str) -> object:
+def read_member(archive: Container, name: str) -> object:
     if archive.members[name].dtype.hasobject:
         return archive.read_objects(name).tolist()
     array = archive.read(name)
@@ -90,7 +90,7 @@ def test_every_truncation_of_a_small_archive_is_refused(small, report):
 
 def flips_detected(path: Path, flips: list[tuple[int, int]]) -> int:
     """Flip bytes of an archive one at a time, each time reading what the byte belongs to."""
-    with Archive(path) as archive:
+    with Container(path) as archive:
         starts = {name: member.entry.header_offset for name, member in archive.members.items()}
         directory = max(m.entry.header_offset + m.packed_size for m in archive.members.values())
         expected = {name: read_member(archive, name) for name in archive.members}
@@ -100,7 +100,7 @@ def flips_detected(path: Path, flips: list[tuple[int, int]]) -> int:
         names = [name] if at < directory else [n for n in starts if n != "images"]
         flip(path, at, mask)
         try:
-            with Archive(path) as archive:
+            with Container(path) as archive:
                 for name in names:
                     assert read_member(archive, name) == expected[name], (name, at, mask)
                 assert list(archive.members) == list(expected)

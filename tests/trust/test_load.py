@@ -20,11 +20,12 @@ from mode import LONG
 from small import small_archive
 from torch.utils.data import DataLoader, RandomSampler
 
-from build_dataset import merge
+from build_dataset import encode
 from pytorch_dataset import TwoBodyDataset
-from twobody.archive import Archive
-from twobody.archive_writer import Dataset, write_archive
-from twobody.sources import read_sources
+from twobody.archive.container import Container
+from twobody.archive.writer import write
+from twobody.encodings import DEFAULT
+from twobody.raw_data.read import read
 
 pytestmark = pytest.mark.trust
 
@@ -50,20 +51,13 @@ def open_files() -> int:
 @pytest.fixture(scope="module")
 def large_archive(tmp_path_factory):
     """All pairs many times over, under names of their own."""
-    dataset = merge(read_sources(ROOT / "raw_data", allow_unconverged=False))
-    n = COPIES * len(dataset.pairs.names)
-    pairs = dataset.pairs.take(np.tile(np.arange(n // COPIES), COPIES))
+    once = encode(read(ROOT / "raw_data", allow_unconverged=False), DEFAULT)
+    pairs = once.take(np.tile(np.arange(len(once)), COPIES))
     names = np.array([f"{name}-{i}" for i, name in enumerate(pairs.names.tolist())])
-    large = Dataset(
-        replace(pairs, names=names),
-        np.tile(dataset.label_values, (COPIES, 1)),
-        np.tile(dataset.text_values, (COPIES, 1)),
-        dataset.provenance,
-    )
     path = tmp_path_factory.mktemp("large") / "large.npz"
     with path.open("wb") as file:
-        write_archive(file, large, store=True)
-    assert path.stat().st_size > n * 10 * 32 * 32 * 4
+        write(file, replace(pairs, names=names), store=True)
+    assert path.stat().st_size > len(pairs) * 10 * 32 * 32 * 4
     yield path
     path.unlink()
 
@@ -90,7 +84,7 @@ def test_an_epoch_of_285_000_samples_takes_no_more_memory_at_its_end(large_archi
 
 
 def open_archive(path: Path) -> None:
-    with Archive(path) as archive:
+    with Container(path) as archive:
         archive.read("label_values")
 
 
@@ -128,11 +122,11 @@ def test_a_thousand_openings_leave_no_file_open_and_no_memory_taken(
 def read_over_and_over(path: Path, expected: set[str], stop: Path, first: Path) -> None:
     """Read an archive until `stop` exists; what was opened before a build stays as it was."""
     seen: dict[str, int] = {}
-    with Archive(path) as kept:
+    with Container(path) as kept:
         kept_digest = kept.content_digest()
         first.touch()
         for _ in count():
-            with Archive(path) as archive:
+            with Container(path) as archive:
                 digest = archive.content_digest()
             assert digest in expected
             seen[digest] = seen.get(digest, 0) + 1
@@ -157,7 +151,7 @@ def less_by_a_pair(raw_data: Path, less: Path) -> Path:
 def build(raw_data: Path, output: Path) -> str:
     command = [sys.executable, str(ROOT / "build_dataset.py"), str(raw_data), str(output)]
     subprocess.run(command, check=True, capture_output=True)
-    with Archive(output) as archive:
+    with Container(output) as archive:
         return archive.content_digest()
 
 

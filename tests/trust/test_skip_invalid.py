@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from mode import LONG
 
 import build_dataset
-from twobody.archive import Archive
-from twobody.label_files import BONDS_FILE, LABELS_FILE
+from twobody.archive.container import Container
+from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE
 
 pytestmark = pytest.mark.trust
 
@@ -121,7 +121,7 @@ def account(raw_data: Path, tmp_path: Path, kinds: set[str]) -> None:
     assert result.exit_code == 0, result.output
     counts = re.search(r"pairs +([0-9]+) found, ([0-9]+) kept, ([0-9]+) skipped", result.stdout)
     found, kept, skipped = (int(number) for number in counts.groups())
-    with Archive(output / "dataset_combined.npz") as archive:
+    with Container(output / "dataset_combined.npz") as archive:
         assert set(archive.read("pair_names").tolist()) == names - bad
         provenance = json.loads(str(archive.read("provenance")))
     assert provenance["pairs"] == {"found": found, "kept": kept, "skipped": skipped}

@@ -10,17 +10,16 @@ sample points; formulas are in atomic units: bohr, e / bohr^3, hartree / e.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from twobody.elements import SYMBOLS
 from twobody.encodings.atoms import Atoms, densities, describe, overlaps
+from twobody.encodings.encoding import Channel, Encoding
 from twobody.encodings.valence import valence_shells
 from twobody.errors import ParseError
+from twobody.pairs import Float, Image, Pairs
 
-ENCODING = "field"
 SIZE = 32
 BOHR = 0.529177210903  # angstrom, CODATA 2018
 FRAME = 8 / BOHR
@@ -37,29 +36,6 @@ POTENTIAL_SCALE = 1e-2
 
 _Float = NDArray[np.float64]
 _Int = NDArray[np.int64]
-Image = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Channel:
-    """One image channel.
-
-    Attributes
-    ----------
-    name, unit, formula : str
-        The unit is that of the pixels.
-    non_negative : bool
-        Whether no pixel is below 0.
-    matrix : bool
-        Whether rows and columns are the orbitals of both atoms, so that the channel is no picture
-        of space and swapping the atoms mirrors both axes.
-    """
-
-    name: str
-    unit: str
-    formula: str
-    non_negative: bool
-    matrix: bool = False
 
 
 CHANNELS: tuple[Channel, ...] = (
@@ -76,10 +52,6 @@ CHANNELS: tuple[Channel, ...] = (
 )
 """lg(a) = log10(1 + max(a, 0) / 0.001) / 3, sym(a, k) = asinh(a / k) / asinh(1 / k); densities and
 the potential V: see `Densities`; v, h: see `co_occupancy`; S: see `overlap_matrix`."""
-
-CHANNEL_NAMES: tuple[str, ...] = tuple(channel.name for channel in CHANNELS)
-
-_MATRIX = np.array([channel.matrix for channel in CHANNELS])
 
 
 def draw(
@@ -264,11 +236,42 @@ def overlap_matrix(integrals: _Float) -> _Float:
     return matrix
 
 
-def flip(images: Image) -> Image:
-    """Swap the atoms in images [..., 10, 32, 32]: pictures mirror in x, matrices in both axes.
+class Field(Encoding):
+    """Densities on the plane of the bond, and orbitals against orbitals."""
 
-    Twice makes the images what they were.
-    """
-    flipped = images[..., ::-1].copy()
-    flipped[..., _MATRIX, :, :] = flipped[..., _MATRIX, ::-1, :]
-    return flipped
+    name = "field"
+    channels = CHANNELS
+    size = SIZE
+    mirrored = True
+    legend = (
+        "rho is the density of both atoms [e/bohr^3], rho_sph with shells filled evenly over m, "
+        "rho_free that of the free atoms, V the electrostatic potential [hartree/e]; "
+        "lg(a) = log10(1 + max(a, 0)/0.001)/3, sym(a, k) = asinh(a/k)/asinh(1/k). v_i are the "
+        "populations of the orbitals of both atoms, h_i what they lack to 2, S_ij their overlaps. "
+        "The heavier atom is on the left; pictures show 8 x 8 angstrom."
+    )
+
+    def draw(self, pairs: Pairs) -> Image:
+        """Draw the images; see `draw`."""
+        rows = pairs.rows
+        try:
+            return draw(
+                pairs.atomic_numbers,
+                rows["bond_length"],
+                rows["orbital_populations"],
+                rows["charges"],
+            )
+        except ParseError as error:
+            raise ParseError(pairs.path, None, error.expected, error.found) from error
+
+    def atom_pixels(self, channel: Channel, pair: Pairs) -> Float:
+        """Return column and row of the atoms where a channel is a picture of space."""
+        if channel.matrix:
+            return np.empty((0, 2))
+        first, second = pair.atomic_numbers[0]
+        half = pair.rows["bond_length"][0] / 2 * SIZE / (FRAME * BOHR)
+        columns = [-half, half] if first >= second else [half, -half]
+        return np.column_stack([np.add(columns, (SIZE - 1) / 2), np.full(2, (SIZE - 1) / 2)])
+
+
+FIELD = Field()

@@ -1,0 +1,128 @@
+"""Figures of a pair and of a label: what is drawn, and where."""
+
+from dataclasses import replace
+
+import archives
+import numpy as np
+import pytest
+
+from twobody import ParseError
+from twobody.archive import read
+from twobody.check.describe import find_pair
+from twobody.encodings.encoding import Pixels
+from twobody.encodings.published import PUBLISHED
+from twobody.publish.figures import element_matrix, map_figure, pair_figure, save_figure
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def pairs(archive):
+    return read(archive)
+
+
+def panels(figure):
+    """Return the axes that hold pictures, without those of the colour bars."""
+    return [axes for axes in figure.axes if axes.images]
+
+
+def test_the_ten_channels_are_drawn_with_names_units_and_atoms(pairs):
+    row = find_pair(pairs, "Ag_Al")
+    figure = pair_figure(pairs, row)
+    assert figure.get_suptitle() == "Ag–Al, bond length 2.6455 Å"
+    axes = panels(figure)
+    assert [panel.get_title() for panel in axes] == list(PUBLISHED.channel_names)
+    for panel, image in zip(axes, pairs.images[row : row + 1][0], strict=True):
+        np.testing.assert_array_equal(panel.images[0].get_array(), image)
+        assert [text.get_text() for text in panel.texts] == ["Ag", "Al"]
+        marks = [(line.get_xdata()[0], line.get_ydata()[0]) for line in panel.lines]
+        assert marks == [(11, 16), (21, 16)]
+    bars = [panel.images[0].colorbar.ax.get_ylabel() for panel in axes]
+    assert bars[0] == "[e]"
+    assert bars[1] == "zero everywhere"
+    assert bars[6] == "[0.1 e]"
+
+
+def test_only_a_channel_of_both_signs_has_diverging_colours_symmetric_about_zero(pairs):
+    axes = panels(pair_figure(pairs, find_pair(pairs, "Ag_Al")))
+    maps = [panel.images[0].get_cmap().name for panel in axes]
+    assert [k for k, name in enumerate(maps) if name == "RdBu_r"] == [5]
+    low, high = axes[5].images[0].get_clim()
+    assert low == -high
+
+
+def test_other_encodings_have_as_many_panels_as_channels_and_atoms_where_there_is_space(toy, pairs):
+    drawn = replace(pairs, encoding=toy.name, images=toy.encode(pairs))
+    figure = pair_figure(drawn, find_pair(pairs, "Ag_Al"))
+    assert [panel.get_title() for panel in panels(figure)] == ["charge", "length", "weight"]
+    assert [len(panel.texts) for panel in panels(figure)] == [2, 0, 0]
+    assert figure.get_size_inches().tolist() == [17, pytest.approx(3.7)]
+    assert sum(not axes.get_visible() for axes in figure.axes) == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "ticks"), [(32, [0, 8, 16, 24, 31]), (64, [0, 16, 32, 48, 63]), (4, [0, 1, 2, 3])]
+)
+def test_ticks_are_pixels_of_the_image(pairs, size, ticks):
+    panel = panels(
+        pair_figure(replace(pairs.take(slice(1)), images=Pixels(np.ones((1, 10, size, size)))), 0)
+    )[0]
+    assert panel.get_xticks().tolist() == panel.get_yticks().tolist() == ticks
+
+
+def test_a_label_is_mapped_element_by_element_by_atomic_number(archive, pairs):
+    figure = map_figure(pairs, "e_g_ev")
+    (panel,) = panels(figure)
+    drawn = panel.images[0].get_array()
+    symbols = [text.get_text() for text in panel.get_xticklabels()]
+    assert drawn.shape == (75, 75)
+    assert symbols[:4] == ["H", "He", "Li", "Be"]
+    assert symbols[-2:] == ["Ra", "Th"]
+    members = archives.members(archive)
+    gap = archives.column(members, "e_g_ev")[archives.row(members, "Al_N")]
+    assert drawn[symbols.index("Al"), symbols.index("N")] == gap
+    assert drawn[symbols.index("N"), symbols.index("Al")] == gap
+    assert drawn.mask[symbols.index("He"), symbols.index("He")]
+    assert panel.images[0].colorbar.ax.get_ylabel() == "e_g_ev [eV]"
+
+
+def test_lines_part_the_periods(pairs):
+    (panel,) = panels(map_figure(pairs, "e_g_ev"))
+    symbols = [text.get_text() for text in panel.get_xticklabels()]
+    edges = sorted({line.get_xdata()[0] for line in panel.lines if line.get_ydata()[1] == 1})
+    assert [symbols[int(edge + 0.5)] for edge in edges] == ["Li", "Na", "K", "Rb", "Cs", "Ra"]
+
+
+def test_a_dipole_moment_has_diverging_colours_and_an_energy_has_not(pairs):
+    for label, colours in (("dipole_z_d", "RdBu_r"), ("e_lumo_ev", "viridis")):
+        (panel,) = panels(map_figure(pairs, label))
+        assert panel.images[0].get_cmap().name == colours
+
+
+@pytest.mark.parametrize("label", ["e_gap_ev", "system_id_guess"])
+def test_a_label_that_cannot_be_mapped_is_refused(pairs, label):
+    with pytest.raises(ParseError, match=f"expected one of the labels .*found '{label}'"):
+        map_figure(pairs, label)
+
+
+def test_a_label_that_no_pair_has_is_refused(small_raw_data, tmp_path):
+    members = archives.members(archives.build(small_raw_data, tmp_path / "built" / "small.npz"))
+    archives.column(members, "e_g_ev")[:] = np.nan
+    path = archives.write(tmp_path / "empty.npz", members)
+    with pytest.raises(ParseError, match="expected pairs with e_g_ev, found none"):
+        map_figure(read(path), "e_g_ev")
+
+
+def test_a_matrix_is_symmetric_and_missing_where_there_is_no_pair():
+    numbers, matrix = element_matrix(np.array([[3, 1], [3, 3]]), np.array([2.0, 5.0]))
+    assert numbers.tolist() == [1, 3]
+    np.testing.assert_array_equal(matrix, [[np.nan, 2.0], [2.0, 5.0]])
+
+
+def test_a_figure_is_written_whole_and_twice_the_same(pairs, tmp_path):
+    for name in ("a.png", "b.png"):
+        save_figure(pair_figure(pairs, 0), tmp_path / name)
+    first, second = ((tmp_path / name).read_bytes() for name in ("a.png", "b.png"))
+    assert first.startswith(PNG)
+    assert first == second
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]

@@ -1,0 +1,56 @@
+"""The tables of the schema, and the pages that hold them."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from twobody.archive.layout import members
+from twobody.encodings.published import PUBLISHED
+from twobody.labels import LABELS
+from twobody.publish.schema_tables import channel_table, label_table, member_table
+
+ROOT = Path(__file__).resolve().parents[2]
+_spec = importlib.util.spec_from_file_location("make_tables", ROOT / "docs" / "make_tables.py")
+make_tables = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(make_tables)
+
+
+@pytest.mark.parametrize("page", make_tables.PAGES, ids=lambda page: page.name)
+def test_the_tables_of_a_page_are_those_of_the_schema(page):
+    text = page.read_text(encoding="utf-8")
+    assert "<!-- table: " in text
+    assert make_tables.with_tables(text) == text
+
+
+def test_an_outdated_table_is_replaced_and_nothing_else():
+    page = "before\n<!-- table: channels -->\n| old |\n<!-- end -->\nafter | table |\n"
+    new = make_tables.with_tables(page)
+    table = f"<!-- table: channels -->\n\n{channel_table(PUBLISHED)}\n<!-- end -->\n"
+    assert new == f"before\n{table}after | table |\n"
+
+
+def test_a_table_that_the_schema_does_not_have_is_refused():
+    with pytest.raises(KeyError, match="colours"):
+        make_tables.with_tables("<!-- table: colours -->\n<!-- end -->\n")
+
+
+def test_a_row_names_dtype_and_shape():
+    row = "| `label_values` | float64 [N, L] | their values; NaN where missing |\n"
+    assert row in member_table(PUBLISHED)
+    assert "| `provenance` | str | JSON" in member_table(PUBLISHED)
+
+
+def test_an_encoding_lists_what_it_adds(toy):
+    assert "| `image_basis` | float32 [10, 2, size, size] |" in member_table(PUBLISHED)
+    assert "image_basis" not in member_table(toy)
+    assert "| `images` | float32 [N, 3, size, size] |" in member_table(toy)
+    assert member_table(toy).count("\n") == 2 + len(members(toy))
+
+
+def test_there_is_one_row_for_every_label():
+    assert label_table().count("\n") == 2 + len(LABELS)
+
+
+def test_bars_in_formulas_do_not_split_cells():
+    assert "| `com_charge` | 0.1 e | sum_i G_i(4) 10 \\|q_i\\| |\n" in channel_table(PUBLISHED)

@@ -1,0 +1,195 @@
+"""Open an archive as `Pairs`: one of this project, of any format, or one of the original project.
+
+No pickle is run in any case; see `twobody.archive.pickles`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from twobody.archive.container import Container
+from twobody.archive.layout import (
+    COLUMNS,
+    FORMAT_VERSION,
+    ORIGINAL_MEMBERS,
+    PAIR_NUMBERS,
+    members,
+)
+from twobody.elements import ATOMIC_NUMBERS
+from twobody.encodings import DEFAULT, ENCODINGS, Encoding
+from twobody.errors import ParseError
+from twobody.pairs import METADATA_NAMES, Pairs, empty_rows
+from twobody.text import PathLike, quote
+
+
+def read(path: PathLike) -> Pairs:
+    """Read an archive, ours or the original project's, without running a pickle.
+
+    Members, dtypes and shapes are checked before data are read. Labels and metadata come from
+    numbers and texts, not from the dicts; images are made from what the encoding stores of them, if
+    that is less.
+
+    Raises
+    ------
+    ParseError
+        The file is not such an archive or is damaged, a name comes twice, a symbol is no element, a
+        later version wrote it, its encoding is not known, or (original project) a pickle holds
+        anything but plain objects, or others than expected.
+    """
+    with Container(path) as archive:
+        return pairs_in(archive)
+
+
+def pairs_in(archive: Container) -> Pairs:
+    """Read an open archive; see `read`."""
+    if is_original(archive):
+        # Hardly anybody has one, and its pickles need a reader of their own.
+        from twobody.archive.original import read_original  # noqa: PLC0415
+
+        pairs = read_original(archive)
+    else:
+        pairs = _read_ours(archive)
+    for symbol in np.unique(pairs.elements).tolist():
+        if symbol not in ATOMIC_NUMBERS:
+            raise archive.error("elements", "symbols of elements", quote(symbol))
+    member_names = ("pair_names", "label_names", "text_label_names")
+    all_names = (pairs.names, pairs.label_names, pairs.text_label_names)
+    for member, names in zip(member_names, all_names, strict=True):
+        unique, counts = np.unique(names, return_counts=True)
+        if (counts > 1).any():
+            found = f"{quote(str(unique[counts.argmax()]))} {counts.max()} times"
+            raise archive.error(member, "every name once", found)
+    return pairs
+
+
+def is_original(archive: Container) -> bool:
+    """Tell whether the members are those of the original project's archives."""
+    return archive.members.keys() <= ORIGINAL_MEMBERS.keys()
+
+
+class Origin(NamedTuple):
+    """What an archive says of itself."""
+
+    provenance: Mapping[str, Any]
+    version: int
+    encoding: Encoding
+
+
+def origin_of(archive: Container) -> Origin:
+    """Read what an archive of ours says of its origin, before anything else of it.
+
+    Raises
+    ------
+    ParseError
+        It says nothing, or is of a later format or an unknown encoding.
+    """
+    member = archive.members.get("provenance")
+    if member is None or member.shape or member.dtype.kind != "U":
+        raise ParseError(archive.path, None, "a dataset archive", "no text 'provenance' in it")
+    text = str(archive.read("provenance"))
+    try:
+        provenance = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise archive.error("provenance", "JSON", str(error)) from error
+    if not isinstance(provenance, dict):
+        raise archive.error("provenance", "a JSON object", quote(text))
+    version, encoding = provenance.get("format_version"), provenance.get("encoding")
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+        expected = f"a format_version from 1 to {FORMAT_VERSION}"
+        raise archive.error("provenance", expected, quote(json.dumps(version)))
+    known = ENCODINGS if version >= 2 else {DEFAULT: ENCODINGS[DEFAULT]}
+    if not isinstance(encoding, str) or encoding not in known:
+        expected = f"one of the encodings {', '.join(known)}"
+        raise archive.error("provenance", expected, quote(json.dumps(encoding)))
+    return Origin(provenance, version, known[encoding])
+
+
+def layout_faults(archive: Container) -> Iterator[ParseError]:
+    """Compare the headers of an archive of ours with its layout; yield what is wrong.
+
+    Raises as `origin_of` does.
+    """
+    origin = origin_of(archive)
+    expected = members(origin.encoding, origin.version)
+    sizes: dict[str, int] = {}
+    for name in (name for name in archive.members if name not in expected):
+        yield ParseError(archive.path, None, "members of a dataset archive only", quote(name))
+    for name, (dtype, symbols, _) in expected.items():
+        member = archive.members.get(name)
+        if member is None:
+            yield ParseError(archive.path, None, f"a member {name!r}", "none")
+            continue
+        if dtype not in (member.dtype.kind, member.dtype.str):
+            yield archive.error(name, f"dtype {dtype}", member.dtype.str)
+        try:
+            check_shape(archive, name, member.shape, symbols, sizes)
+        except ParseError as fault:
+            yield fault
+
+
+def check_shape(
+    archive: Container,
+    name: str,
+    shape: tuple[int, ...],
+    symbols: tuple[str | int, ...],
+    sizes: dict[str, int],
+) -> None:
+    """Compare a shape with its symbols; a letter stands for the size that it met first.
+
+    Raises
+    ------
+    ParseError
+        They differ, or nothing is in the array: there is no dataset without a pair or a pixel.
+    """
+    if len(shape) == len(symbols):
+        for symbol, n in zip(symbols, shape, strict=True):
+            sizes.setdefault(str(symbol), n)  # a number is never looked up
+    expected = [sizes.get(s, s) if isinstance(s, str) else s for s in symbols]
+    if list(shape) != expected:
+        raise archive.error(name, f"shape [{', '.join(map(str, expected))}]", f"{list(shape)}")
+    if name == "images" and 0 in shape:
+        raise archive.error(name, "at least one pair and one pixel", f"shape {list(shape)}")
+
+
+def _read_ours(archive: Container) -> Pairs:
+    for fault in layout_faults(archive):
+        raise fault
+    provenance, version, encoding = origin_of(archive)
+    for channel, found in zip(encoding.channel_names, archive.read("channels"), strict=True):
+        if found != channel:
+            raise archive.error("channels", f"the channel {channel}", quote(str(found)))
+    names = archive.read("metadata_names").tolist()
+    if names != list(METADATA_NAMES):
+        raise archive.error("metadata_names", ", ".join(METADATA_NAMES), quote(", ".join(names)))
+    columns: dict[str, Any] = {name: archive.read(name) for name in COLUMNS}
+    images = encoding.stored(archive.read)
+    rows = rows_of(archive.read("geometries"), archive.read("metadata_values"))
+    numbers = {name: archive.read(name) for name in PAIR_NUMBERS} if version >= 2 else None
+    for name, values in (numbers or encoding.numbers_in(images)).items():
+        rows[name] = values
+    return Pairs(
+        path=archive.path,
+        names=archive.read("pair_names"),
+        rows=rows,
+        encoding=encoding.name,
+        images=images,
+        provenance=provenance,
+        **columns,
+    )
+
+
+def rows_of(geometries: NDArray[Any], metadata: ArrayLike) -> NDArray[np.void]:
+    """Make `ROW`s of geometries [N, 2, 4] (x, y, z [Å], population [e]) and metadata [N, 8]."""
+    rows = empty_rows(len(geometries))
+    rows["positions"], rows["populations"] = geometries[:, :, :3], geometries[:, :, 3]
+    values = np.asarray(metadata, np.float64)
+    rows["dipole"] = values[:, 3:6]
+    for k, name in enumerate(METADATA_NAMES):
+        if not name.startswith("dipole_"):
+            rows[name] = values[:, k]
+    return rows

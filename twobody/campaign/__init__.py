@@ -1,0 +1,1 @@
+"""Computing raw data: DFTB+ run for many pairs."""

@@ -1,0 +1,356 @@
+"""The fast path of the readers: many pairs as DFTB+ 24.1 prints them, two atoms, converged.
+
+It is tried first and has no authority: it takes a pair only if both files are of the layout below
+and pass every check of the readers in `twobody.dftbplus` and `twobody.raw_data.folders`. All
+others, legal or not, are left to those. The values are the same bit for bit. Whoever changes what a
+reader accepts, checks or returns has to look here too; ``tests/dftbplus/test_usual_layout.py``
+holds both equal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twobody.dftbplus import (
+    BOHR,
+    POPULATION_TOLERANCE,
+    POSITION_TOLERANCE,
+    agrees_with_debye,
+    agrees_with_ev,
+    agrees_with_total,
+)
+from twobody.pairs import dense_orbitals
+
+_Float = NDArray[np.float64]
+_Int = NDArray[np.int64]
+
+# Sums are formed in another order here; where that could matter, the readers decide.
+_TOLERANCE = POPULATION_TOLERANCE - 1e-9
+
+
+class Texts(NamedTuple):
+    """The two files of a pair, and the elements that they have to speak of."""
+
+    elements: tuple[str, ...]
+    detailed_out: bytes
+    geo_end_xyz: bytes
+
+
+def read_usual(
+    pairs: Sequence[Texts], rows: NDArray[np.void], scalars: NDArray[np.void]
+) -> NDArray[np.bool_]:
+    """Read those of `pairs` that are of the usual layout and without fault.
+
+    Parameters
+    ----------
+    pairs : sequence of n Texts
+    rows, scalars : structured arrays [n] of `twobody.pairs.ROW` and `SCALARS`
+        Get what the files say of the pairs that are read: all but the bond length.
+
+    Returns
+    -------
+    bool [n]
+        Which pairs were read. The others have to be read otherwise.
+    """
+    groups: dict[_Layout, list[tuple[int, list[float], bytes]]] = {}
+    for i, pair in enumerate(pairs):
+        if (parts := _head_and_body(pair)) is not None:
+            layout = _layout_of(parts[1])
+            if layout is not None and len(parts[1]) == len(layout.lowest):
+                groups.setdefault(layout, []).append((i, *parts))
+    read = np.zeros(len(pairs), np.bool_)
+    for layout, members in groups.items():
+        index, heads, bodies = zip(*members, strict=True)
+        fits, columns = layout.numbers(bodies)
+        columns["head"] = np.array(heads)
+        good = fits & _consistent(layout, columns)
+        columns = {name: column[good] for name, column in columns.items()}
+        places = np.array(index)[good]
+        _fill_rows(rows, places, layout, columns)
+        _fill_scalars(scalars, places, columns)
+        read[places] = True
+    return read
+
+
+_RULER = "*" * 80
+_HEAD = re.compile(
+    b" Fermi distribution function\n\nGeometry optimization step: ([0-9]{1,9})\n\n\n"
+    + re.escape(f"{_RULER}\n iSCC Total electronic   Diff electronic      SCC error    \n".encode())
+    + b"( [ 0-9-]{4})"
+    + 3 * rb"( [ 0-9-]{4}\.[0-9]{8}E[+-][0-9]{2})"
+    + b"\n"
+)
+_SYMBOL = 5  # bytes before the numbers of an atom
+_ATOM_ROW = _SYMBOL + 4 * len("      0.00000000") + len("\n")
+
+
+def _head_and_body(pair: Texts) -> tuple[list[float], bytes] | None:
+    """Split the texts into what has columns of any width and what does not.
+
+    Returns
+    -------
+    list of 5 floats
+        Geometry step, SCC iteration, total electronic energy, its change, SCC error.
+    bytes
+        The rows of the atoms, and ``detailed.out`` below the SCC row.
+    """
+    head = _HEAD.match(pair.detailed_out)
+    if head is None:
+        return None
+    before, rows = pair.geo_end_xyz[: -2 * _ATOM_ROW], pair.geo_end_xyz[-2 * _ATOM_ROW :]
+    symbols = [rows[:_SYMBOL], rows[_ATOM_ROW : _ATOM_ROW + _SYMBOL]]
+    if before != b"    2\nGeometry Step: %b\n" % head[1]:
+        return None
+    if symbols != [symbol.rjust(_SYMBOL).encode() for symbol in pair.elements]:
+        return None
+    try:
+        return [*map(float, head.groups())], rows + pair.detailed_out[head.end() :]
+    except ValueError:
+        return None
+
+
+_BLANK, _MINUS, _DIGIT, _OTHER = range(4)
+_KIND = np.full(256, _OTHER, np.uint8)
+_KIND[ord(" ")], _KIND[ord("-")], _KIND[ord("0") : ord("9") + 1] = _BLANK, _MINUS, _DIGIT
+_EXACT = 2.0**53  # whole numbers below this are exact in float64
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """A layout of the body: what each byte may be, where numbers stand, what orbitals it has."""
+
+    lowest: NDArray[np.uint8]
+    highest: NDArray[np.uint8]
+    columns: _Int  # [k, longest] of the sign and digits of each number; its blank comes repeatedly
+    decimals: _Int  # [k]
+    names: dict[str, list[int]]  # which of the k numbers have this name
+    atom: _Int
+    l: _Int
+    m: _Int
+    first_of_atom: list[int]
+    first_of_shell: list[int]
+
+    def numbers(self, bodies: Sequence[bytes]) -> tuple[NDArray[np.bool_], dict[str, _Float]]:
+        """Return which of n bodies fit, and the numbers [n, k] of each name.
+
+        They are bit for bit those of ``float()``; those of bodies that do not fit mean nothing.
+        """
+        characters = np.frombuffer(b"".join(bodies), np.uint8).reshape(len(bodies), -1)
+        # What is below `lowest` wraps around.
+        fits = (characters - self.lowest <= self.highest - self.lowest).all(axis=1)
+        numbers = characters[:, self.columns]
+        kinds = _KIND[numbers]
+        # Blanks, at most one minus, digits: kinds go up, and only blanks and digits repeat.
+        here, following = kinds[..., :-1], kinds[..., 1:]
+        ordered = (here < following) | ((here == following) & (here != _MINUS))
+        fits &= ordered.all(axis=(1, 2))
+        # The digits without the point are a whole number; divided by a power of ten, both exact in
+        # float64, it is rounded once, as ``float()`` does.
+        powers = 10.0 ** np.arange(self.columns.shape[1])[::-1]
+        whole = np.where(kinds == _DIGIT, numbers - ord("0"), 0) @ powers
+        fits &= (whole < _EXACT).all(axis=1)
+        values = np.where((kinds == _MINUS).any(axis=2), -whole, whole) / 10.0**self.decimals
+        return fits, {name: values[:, places] for name, places in self.names.items()}
+
+
+_BEFORE_SHELLS = b"l-shell populations (up)\n Atom Sh.   l       Population\n"
+_SHELL_ROW = len("    1   1   0       1.01692396\n")
+_SHELL_KEY = len("    1   1   0")
+_SHELL_KEYS = re.compile(rb"(?:    [12]   [1-9]   [0-2]){2,18}")
+
+
+def _layout_of(body: bytes) -> _Layout | None:
+    """Return the layout that `body` has if it has a usual one at all."""
+    start = body.find(_BEFORE_SHELLS) + len(_BEFORE_SHELLS)
+    end = body.find(b"\n\n", start)
+    keys = b"".join(body[i : i + _SHELL_KEY] for i in range(start, end, _SHELL_ROW))
+    return _layout(keys) if _SHELL_KEYS.fullmatch(keys) else None
+
+
+@lru_cache(maxsize=256)
+def _layout(keys: bytes) -> _Layout | None:
+    """Make the layout for the first columns of the table of shells."""
+    numbers = [int(number) for number in keys.split()]
+    shells = list(zip(numbers[0::3], numbers[1::3], numbers[2::3], strict=True))
+    n_first = sum(atom == 1 for atom, _, _ in shells)
+    counted = [(1, i + 1) for i in range(n_first)]
+    counted += [(2, i + 1) for i in range(len(shells) - n_first)]
+    if [shell[:2] for shell in shells] != counted or len({atom for atom, _ in counted}) != 2:
+        return None
+    atom, l, m = np.array([(a - 1, l, m) for a, _, l in shells for m in range(-l, l + 1)]).T
+    first_of_shell = np.cumsum([0, *(2 * l + 1 for _, _, l in shells[:-1])]).tolist()
+    picture, names = _picture(shells)
+    fields = [match.span() for match in _FIELD.finditer(picture)]
+    longest = max(end - start for start, end in fields) - 1  # without the point
+    columns = [[i for i in range(*field) if picture[i] != "."] for field in fields]
+    lowest, highest = (
+        np.frombuffer(picture.encode().translate(bytes.maketrans(b"#@?", legal)), np.uint8)
+        for legal in (b" 0 ", b"99~")
+    )
+    return _Layout(
+        lowest=lowest,
+        highest=highest,
+        columns=np.array([[c[0]] * (longest - len(c)) + c for c in columns]),
+        decimals=np.array([picture[slice(*field)][::-1].index(".") for field in fields]),
+        names={name: [i for i, other in enumerate(names) if other == name] for name in names},
+        atom=atom,
+        l=l,
+        m=m,
+        first_of_atom=[0, first_of_shell[n_first]],
+        first_of_shell=first_of_shell,
+    )
+
+
+_FIELD = re.compile(r" #*@\.@+")
+_ORBITALS = (("s",), ("p_y", "p_z", "p_x"), ("d_xy", "d_yz", "d_z2", "d_xz", "d_x2-y2"))  # by l, m
+_LEVEL_ENERGIES = (
+    *("Fermi level", "Band energy", "TS", "Band free energy (E-TS)", "Extrapolated E(0K)"),
+)
+_STEP_ENERGIES = (
+    *("Energy H0", "Energy SCC", "Total Electronic energy", "Repulsive energy", "Total energy"),
+    *("Extrapolated to 0", "Total Mermin free energy", "Force related energy"),
+)
+_ENERGIES = (*_LEVEL_ENERGIES, *_STEP_ENERGIES)
+
+
+def _picture(shells: Sequence[tuple[int, int, int]]) -> tuple[str, list[str]]:
+    """Draw the body, and name its numbers in their order.
+
+    A ``?`` is any character, an ``@`` a digit, and a ``#`` a blank, a minus or a digit. Before each
+    number is a blank, so that it stands apart from what is before it.
+    """
+    names: list[str] = []
+
+    def number(name: str, width: int, decimals: int = 8) -> str:
+        names.append(name)
+        return f" {'#' * (width - decimals - 3)}@.{'@' * decimals}"
+
+    def energies(printed: Sequence[str]) -> list[str]:
+        return [
+            f"{name + ':':31}{number('hartree', 18, 10)} H{number('ev', 18, 4)} eV"
+            for name in printed
+        ]
+
+    def vector(name: str, width: int) -> str:
+        return "".join(number(name, width) for _ in range(3))
+
+    lines = [
+        *("?" * _SYMBOL + vector("positions", 16) + number("populations", 16) for _ in range(2)),
+        _RULER,
+        "",
+        "Coordinates of moved atoms (au):",
+        *(f"{atom:5}{vector('moved_positions', 16)}" for atom in (1, 2)),
+        "",
+        f" Total charge:{number('total_charge', 15)}",
+        "",
+        " Atomic gross charges (e)",
+        " Atom           Charge",
+        *(f"{atom:5}{number('charges', 17)}" for atom in (1, 2)),
+        "",
+        f"Nr. of electrons (up):{number('electrons', 16)}",
+        "Atom populations (up)",
+        " Atom       Population",
+        *(f"{atom:5}{number('atom_populations', 17)}" for atom in (1, 2)),
+        "",
+        "l-shell populations (up)",
+        " Atom Sh.   l       Population",
+        *(f"{atom:5}{shell:4}{l:4}{number('shells', 17)}" for atom, shell, l in shells),
+        "",
+        "Orbital populations (up)",
+        " Atom Sh.   l   m       Population  Label",
+        *(
+            f"{atom:5}{shell:4}{l:4}{m:4}{number('orbitals', 17)}  {label}"
+            for atom, shell, l in shells
+            for m, label in enumerate(_ORBITALS[l], start=-l)
+        ),
+        "",
+        *energies(_LEVEL_ENERGIES),
+        f"Input / Output electrons (q):{number('', 18, 10)}{number('', 18, 10)}",
+        "",
+        *energies(_STEP_ENERGIES),
+        "",
+        "Non-constrained calculation",
+        "",
+        "SCC converged",
+        "",
+        "Full geometry written in geo_end.{xyz|gen}",
+        "",
+        f"Dipole moment:{vector('dipole', 14)} au",
+        f"Dipole moment:{vector('debye', 14)} Debye",
+        "",
+        "Geometry converged",
+        "",
+        "",
+    ]
+    return "\n".join(lines), names
+
+
+def _consistent(layout: _Layout, columns: dict[str, _Float]) -> NDArray[np.bool_]:
+    """Tell which pairs pass the checks of the readers and of the folders."""
+    orbitals, populations = columns["orbitals"], columns["atom_populations"]
+    differences = [
+        columns["total_charge"] - columns["charges"].sum(axis=1, keepdims=True),
+        columns["electrons"] - populations.sum(axis=1, keepdims=True),
+        columns["shells"] - np.add.reduceat(orbitals, layout.first_of_shell, axis=1),
+        populations - np.add.reduceat(orbitals, layout.first_of_atom, axis=1),
+        columns["populations"] - populations,
+    ]
+    add_up = (np.abs(np.hstack(differences)) <= _TOLERANCE).all(axis=1)
+    apart = np.abs(columns["moved_positions"] * BOHR - columns["positions"])
+    in_place = (apart <= POSITION_TOLERANCE - 1e-9).all(axis=1)
+    in_ev = agrees_with_ev(columns["hartree"], columns["ev"]).all(axis=1)
+    in_debye = agrees_with_debye(columns["dipole"], columns["debye"]).all(axis=1)
+    _, iteration, scc_total, _, scc_error = columns["head"].T
+    scc = agrees_with_total(scc_total, _energy(columns, "Total Electronic energy"))
+    scc &= (iteration >= 1) & (scc_error >= 0)
+    result: NDArray[np.bool_] = add_up & in_place & in_ev & in_debye & scc
+    return result
+
+
+def _fill_rows(
+    rows: NDArray[np.void], index: _Int, layout: _Layout, columns: dict[str, _Float]
+) -> None:
+    """Put what the files say into the rows at `index`."""
+    rows["positions"][index] = columns["positions"].reshape(-1, 2, 3)
+    for name in ("populations", "atom_populations", "charges", "dipole"):
+        rows[name][index] = columns[name]
+    rows["orbital_populations"][index] = dense_orbitals(
+        layout.atom, layout.l, layout.m, columns["orbitals"]
+    )
+    rows["total_charge"][index] = columns["total_charge"][:, 0]
+    rows["fermi_level"][index] = _energy(columns, "Fermi level")
+    rows["total_energy"][index] = _energy(columns, "Total energy")
+    rows["num_atoms"][index] = 2
+
+
+def _fill_scalars(
+    scalars: NDArray[np.void], index: NDArray[np.intp], columns: dict[str, _Float]
+) -> None:
+    """Put the other numbers, which only labels hold, into the rows at `index` of `scalars`."""
+    step, iteration, scc_total, scc_diff, scc_error = columns["head"].T
+    values = {
+        "band_energy": _energy(columns, "Band energy"),
+        "mermin_free_energy": _energy(columns, "Total Mermin free energy"),
+        "repulsive_energy": _energy(columns, "Repulsive energy"),
+        "geometry_step": step,
+        "scc_iteration": iteration,
+        "scc_total_electronic": scc_total,
+        "scc_diff_electronic": scc_diff,
+        "scc_error": scc_error,
+        "scc_converged": 1,
+        "geometry_converged": 1,
+    }
+    for name, value in values.items():
+        scalars[name][index] = value
+
+
+def _energy(columns: dict[str, _Float], name: str) -> _Float:
+    """Return an energy [H] of every pair by the name that it is printed with."""
+    return columns["hartree"][:, _ENERGIES.index(name)]

@@ -1,0 +1,1 @@
+"""What is made of an archive for people: figures, a page, a release."""

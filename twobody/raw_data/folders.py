@@ -1,0 +1,271 @@
+"""The pair folders of ``raw_data``: found, read, and checked file against file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from twobody.dftbplus import (
+    BOHR,
+    CHARGE_SECTIONS,
+    POPULATION_TOLERANCE,
+    POSITION_TOLERANCE,
+    SCALARS,
+    DetailedOut,
+    Geometry,
+    parse_detailed_out,
+    parse_geo_end_xyz,
+)
+from twobody.dftbplus.usual_layout import Texts, read_usual
+from twobody.errors import PairProblem, ParseError
+from twobody.files import InputDigest
+from twobody.pairs import MAX_L, dense_orbitals, distances, empty_rows, is_pair_name
+from twobody.text import decode, find_line, read_bytes, vector
+
+DETAILED_OUT = "detailed.out"
+GEO_END_XYZ = "geo_end.xyz"
+BAND_OUT = "band.out"
+
+_BATCH = 512  # pairs whose texts are in memory at a time: 2 MB, and 6 MB of numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """One pair; geometry and detailed output were found to speak of the same two atoms."""
+
+    name: str
+    geometry: Geometry
+    detailed: DetailedOut
+
+    @property
+    def bond_length(self) -> float:
+        """Distance of the atoms [Å]."""
+        return float(distances(self.geometry.positions))
+
+
+def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
+    """Return the names of the pair folders, sorted, and what is wrong with folders' names.
+
+    Hidden folders are not looked at.
+
+    Raises
+    ------
+    ParseError
+        `raw_data` is not a readable folder, or holds no folder.
+    """
+    try:
+        with os.scandir(raw_data) as entries:
+            names = [
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".")
+                # Path says of links that lead in a circle that they are no folders.
+                and (Path(entry).is_dir() if entry.is_symlink() else entry.is_dir())
+            ]
+    except OSError as error:
+        what = "a readable folder of pairs"
+        raise ParseError(raw_data, None, what, str(error.strerror)) from error
+    if not names:
+        raise ParseError(raw_data, None, "folders named after pairs (A_B)", "none")
+    pairs = dict.fromkeys(sorted(filter(is_pair_name, names)))
+    expected = "a folder named after two elements (A_B)"
+    faults = [(name, expected, repr(name)) for name in sorted(names) if name not in pairs]
+    for name in pairs:
+        turned = "_".join(reversed(name.split("_")))
+        if turned < name and turned in pairs:
+            faults.append((name, "every pair of elements once", f"{turned} too"))
+    problems = [
+        PairProblem(name, ParseError(raw_data / name, None, expected, found))
+        for name, expected, found in faults
+    ]
+    return [*pairs], problems
+
+
+def read_pairs(
+    raw_data: Path,
+    names: Sequence[str],
+    digest: InputDigest,
+    *,
+    allow_unconverged: bool = False,
+    progress: Callable[[int], object] = int,
+) -> tuple[NDArray[np.void], NDArray[np.void], list[PairProblem]]:
+    """Read the pairs `names`; what is read goes into `digest`.
+
+    `progress` is called with the number of pairs read since the last call.
+
+    Returns
+    -------
+    structured arrays [N] of `twobody.pairs.ROW` and `twobody.dftbplus.SCALARS`
+        In the order of `names`; of a pair that has problems everything is missing.
+    list of PairProblem
+    """
+    rows, scalars = empty_rows(len(names)), empty_rows(len(names), SCALARS)
+    problems: list[PairProblem] = []
+    for start in range(0, len(names), _BATCH):
+        folders = [
+            _read_files(os.path.join(raw_data, name), digest)  # noqa: PTH118 - far faster
+            for name in names[start : start + _BATCH]
+        ]
+        batch = slice(start, start + _BATCH)
+        usual = read_usual([f.texts for f in folders], rows[batch], scalars[batch])
+        for i in np.flatnonzero(~usual).tolist():
+            pair, errors = _parse(folders[i], allow_unconverged=allow_unconverged)
+            problems += [PairProblem(folders[i].name, error) for error in errors]
+            if pair is not None:
+                _fill(rows[start + i], scalars[start + i], pair)
+        progress(len(folders))
+    rows["bond_length"] = distances(rows["positions"])
+    return rows, scalars, problems
+
+
+def read_pair(
+    folder: Path, *, allow_unconverged: bool = False
+) -> tuple[Pair | None, list[ParseError]]:
+    """Read and check the folder of a pair; return the pair, or everything that is wrong with it.
+
+    Wrong is, besides what the readers refuse: not two atoms, elements that are not the folder's,
+    geometry steps, positions or populations that differ between the files, no Mulliken analysis or
+    dipole moment, orbitals beyond f, SCC that did not converge.
+    """
+    return _parse(_read_files(os.fspath(folder)), allow_unconverged=allow_unconverged)
+
+
+class _Folder(NamedTuple):
+    """A pair folder: what each of its files holds, or why that could not be read."""
+
+    path: str
+    name: str
+    contents: dict[str, bytes | ParseError]
+
+    @property
+    def texts(self) -> Texts:
+        """What the fast path takes; it leaves an empty text to `_parse`."""
+        texts = [data if isinstance(data, bytes) else b"" for data in self.contents.values()]
+        return Texts(tuple(self.name.split("_")), *texts)
+
+    def text(self, file: str) -> str:
+        """Return the text of a file, or raise why there is none."""
+        content = self.contents[file]
+        if isinstance(content, ParseError):
+            raise content
+        return decode(content, Path(self.path, file))
+
+
+def _read_files(path: str, digest: InputDigest | None = None) -> _Folder:
+    folder = _Folder(path, os.path.basename(path), {})  # noqa: PTH119 - see read_pairs
+    for file in (DETAILED_OUT, GEO_END_XYZ):
+        try:
+            folder.contents[file] = data = read_bytes(f"{path}{os.sep}{file}")
+            if digest is not None:
+                digest.add(f"{folder.name}/{file}", data)
+        except ParseError as error:
+            folder.contents[file] = error
+    return folder
+
+
+def _parse(folder: _Folder, *, allow_unconverged: bool) -> tuple[Pair | None, list[ParseError]]:
+    """Read both files with the tolerant readers, and check them; see `read_pair`."""
+    detailed_path, geometry_path = Path(folder.path, DETAILED_OUT), Path(folder.path, GEO_END_XYZ)
+    detailed = geometry = None
+    errors: list[ParseError] = []
+    try:
+        text = folder.text(DETAILED_OUT)
+        detailed = parse_detailed_out(text, detailed_path)
+        errors += _check_detailed(detailed, text, detailed_path, allow_unconverged)
+    except ParseError as error:
+        errors.append(error)
+    try:
+        geometry = parse_geo_end_xyz(folder.text(GEO_END_XYZ), geometry_path)
+        errors += _check_geometry(geometry, tuple(folder.name.split("_")), geometry_path)
+    except ParseError as error:
+        errors.append(error)
+    if errors or geometry is None or detailed is None:
+        return None, errors
+    errors += _check_agreement(geometry, detailed, geometry_path)
+    return (None, errors) if errors else (Pair(folder.name, geometry, detailed), [])
+
+
+def _check_geometry(
+    geometry: Geometry, elements: tuple[str, ...], path: Path
+) -> Iterator[ParseError]:
+    if len(geometry.symbols) != 2:
+        yield ParseError(path, geometry.line - 2, "two atoms", f"{len(geometry.symbols)}")
+    elif geometry.symbols != elements:
+        expected = f"the elements of the folder, {' and '.join(elements)}"
+        yield ParseError(path, geometry.line, expected, " and ".join(geometry.symbols))
+
+
+def _check_detailed(
+    detailed: DetailedOut, text: str, path: Path, allow_unconverged: bool
+) -> Iterator[ParseError]:
+    needed = {
+        "gross charges": detailed.gross_charges,
+        "atom populations": detailed.atom_populations,
+        "orbital populations": detailed.orbitals,
+        "a dipole moment": detailed.dipole_moment,
+    }
+    for what, value in needed.items():
+        if value is None:
+            yield ParseError(path, None, what, "none")
+    if detailed.gross_charges is not None and len(detailed.gross_charges) != 2:
+        places = [find_line(text, heading) for heading in CHARGE_SECTIONS]
+        line = next(filter(None, places), None)
+        yield ParseError(path, line, "two atoms", f"{len(detailed.gross_charges)}")
+    if detailed.orbitals is not None and detailed.orbitals.l.max() > MAX_L:
+        line = find_line(text, "Orbital populations")
+        yield ParseError(path, line, "s, p, d and f orbitals", f"l = {detailed.orbitals.l.max()}")
+    if detailed.scc_converged is False and not allow_unconverged:
+        status = "SCC is NOT converged"
+        yield ParseError(path, find_line(text, status), "'SCC converged'", repr(status))
+
+
+def _check_agreement(geometry: Geometry, detailed: DetailedOut, path: Path) -> Iterator[ParseError]:
+    """Compare the geometry, which is of `path`, with what ``detailed.out`` says of the atoms."""
+    step, expected_step = geometry.step, detailed.geometry_step
+    if step is not None and expected_step is not None and step != expected_step:
+        expected = f"the geometry step of {DETAILED_OUT}, {expected_step}"
+        yield ParseError(path, geometry.line - 1, expected, f"{step}")
+        return  # what else differs is no wonder
+    for atom, bohrs in (detailed.moved_positions or {}).items():
+        position, there = geometry.positions[atom], bohrs * BOHR
+        if (np.abs(position - there) > POSITION_TOLERANCE).any():
+            expected = f"atom {atom + 1} where {DETAILED_OUT} has it, at {vector(there)} Å"
+            yield ParseError(path, geometry.line + atom, expected, f"{vector(position)} Å")
+    if geometry.populations is None or detailed.atom_populations is None:
+        return
+    for atom in range(2):
+        here, there = geometry.populations[atom], detailed.atom_populations[atom]
+        if abs(here - there) > POPULATION_TOLERANCE:
+            expected = f"the population of atom {atom + 1} in {DETAILED_OUT}, {there:.8f}"
+            yield ParseError(path, geometry.line + atom, expected, f"{here:.8f}")
+
+
+def _fill(row: np.void, scalars: np.void, pair: Pair) -> None:
+    """Put what the files of a pair say into its rows, all but the bond length; None is missing."""
+    geometry, detailed, orbitals = pair.geometry, pair.detailed, pair.detailed.orbitals
+    populations = geometry.populations
+    values: dict[str, ArrayLike | None] = {
+        "positions": geometry.positions,
+        "populations": detailed.atom_populations if populations is None else populations,
+        "atom_populations": detailed.atom_populations,
+        "charges": detailed.gross_charges,
+        "orbital_populations": None
+        if orbitals is None
+        else dense_orbitals(orbitals.atom, orbitals.l, orbitals.m, orbitals.population),
+        "dipole": detailed.dipole_moment,
+        "total_charge": detailed.total_charge,
+        "fermi_level": detailed.fermi_level,
+        "total_energy": detailed.total_energy,
+        "num_atoms": 2,
+    }
+    for name, value in values.items():
+        if value is not None:
+            row[name] = value
+    for name in SCALARS.names or ():
+        scalars[name] = np.nan if getattr(detailed, name) is None else getattr(detailed, name)
