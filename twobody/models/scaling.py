@@ -17,7 +17,7 @@ LOGARITHMS = ("softness_evinv", "electrophilicity_ev")
 """Learned as their logarithms: they are inverse gaps and span two orders of magnitude."""
 ROOTS = ("repulsive_energy_ev",)
 """Learned as its square root: it falls by twelve orders of magnitude with the bond length."""
-STRENGTH = 0.1
+STRENGTH = 0.3
 """Of the ridge."""
 
 
