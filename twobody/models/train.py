@@ -197,7 +197,7 @@ class NetworkModel:
         n_batches = max(1, n // recipe.batch)
         net = self._net = self.network(self._sizes).to(self._device)
         optimizer = torch.optim.AdamW(
-            net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+            net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, recipe.learning_rate, total_steps=cycle * n_batches, pct_start=0.2
