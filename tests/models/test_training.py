@@ -148,23 +148,24 @@ def test_pixels_of_the_training_part_have_mean_0_and_spread_1():
 
 def test_columns_of_carbon_are_its_shells():
     samples = pairs_of("elements", elements=("C",))
-    columns = element_columns(samples)[0, 0]
-    z, n_valence, s, p, d, f, total = columns[len(NAMES) :]
+    columns = element_columns(samples)[0, 0, len(NAMES) :]
     # Slater: Z_eff = 6 - 3 · 0.35 - 2 · 0.85 = 3.25, n* = 2.
-    assert (z, n_valence, d, f) == (6, 4, 0, 0)
-    assert s == pytest.approx(2 * 1.625**2)
-    assert p == pytest.approx(2 * 1.625**2)
-    assert total == s + p
+    shell = 2 * 1.625**2
+    assert columns == pytest.approx([6, 4, shell, shell, 0, 0, 2 * shell])
 
 
-def test_populations_are_summed_by_angular_momentum():
-    samples = pairs_of("density")
-    columns = atom_columns(samples)[..., element_columns(samples).shape[-1] :]
-    orbitals = samples.orbital_populations
-    np.testing.assert_allclose(columns[..., 1], orbitals[..., 1:4].sum(axis=-1))
-    np.testing.assert_allclose(columns[..., :4].sum(axis=-1), samples.populations)
-    np.testing.assert_allclose(columns[..., 8], samples.charges)
-    np.testing.assert_allclose(columns[..., 9], samples.populations + samples.charges)
+def test_populations_are_summed_by_angular_momentum_and_multiplied():
+    samples = pairs_of("density", elements=("C",))
+    columns = atom_columns(samples)[0, 0, element_columns(samples).shape[-1] :]
+    orbitals = samples.orbital_populations[0, 0]
+    charge, valence_charge, *by_l = columns
+    assert charge == samples.charges[0, 0]
+    assert valence_charge == samples.populations[0, 0] + charge
+    s, p, d = orbitals[0], orbitals[1:4].sum(), orbitals[4:9].sum()
+    assert by_l[:4] == pytest.approx([s, p, d, 0])
+    for start, factor in zip((4, 8, 16), (1.625, 1.625**2, 14 * 1.625), strict=True):
+        assert by_l[start : start + 2] == pytest.approx([s * factor, p * factor])
+    assert by_l[12:16] == pytest.approx([14 * s, 14 * p, 14 * d, 0])
 
 
 def test_the_bond_is_given_alone_and_less_both_radii():

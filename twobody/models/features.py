@@ -49,29 +49,30 @@ def element_columns(samples: Samples) -> _Float:
         of Slater's exponent for each l = 0 ... 3, which goes with the energy of the shell [Ry], and
         the sum of these over l.
     """
-    occupations, squares = _occupations(samples), _exponents(samples) ** 2
-    energies = occupations * squares
-    return np.concatenate(
-        [
-            samples.descriptors,
-            samples.atomic_numbers[..., None],
-            occupations.sum(axis=-1, keepdims=True),
-            energies,
-            energies.sum(axis=-1, keepdims=True),
-        ],
-        axis=-1,
-    )
+    occupations = samples.descriptors[..., _OCCUPATIONS]
+    energies = occupations * samples.descriptors[..., _EXPONENTS] ** 2
+    columns = [
+        samples.descriptors,
+        samples.atomic_numbers[..., None],
+        occupations.sum(axis=-1, keepdims=True),
+        energies,
+        energies.sum(axis=-1, keepdims=True),
+    ]
+    return np.concatenate(columns, axis=-1)
 
 
 def atom_columns(samples: Samples) -> _Float:
     """Return the columns of each element and, on the track ``density``, those of its populations.
 
+    Sums of orbital energies over electrons make the band energy. That of a shell grows with its
+    exponent, with a power between 1 and 2, and along a period: populations come with such factors.
+
     Returns
     -------
-    float64 [n, 2, D] or [n, 2, D + 11]
-        `element_columns`; population of each l = 0 ... 3 [e]; charge [e]; valence charge, which is
-        the population plus the charge [e]; the populations times the squares of the exponents, and
-        the sum of these.
+    float64 [n, 2, D] or [n, 2, D + 22]
+        `element_columns`; charge [e] and valence charge, which is the population plus the charge;
+        population of each l = 0 ... 3 [e], alone and times Slater's exponent, its square, the
+        group, and exponent and group.
     """
     columns = element_columns(samples)
     charges, populations = samples.charges, samples.populations
@@ -79,17 +80,15 @@ def atom_columns(samples: Samples) -> _Float:
         return columns
     orbitals = np.nan_to_num(samples.orbital_populations)
     by_l = np.stack([orbitals[..., l == _L_OF_COLUMN].sum(axis=-1) for l in range(4)], axis=-1)
-    energies = by_l * _exponents(samples) ** 2
-    atoms = np.stack([charges, populations + charges, energies.sum(axis=-1)], axis=-1)
-    return np.concatenate([columns, by_l, energies, atoms], axis=-1)
+    exponents = samples.descriptors[..., _EXPONENTS]
+    group = samples.descriptors[..., [NAMES.index("group")]]
+    factors = [np.ones_like(group), exponents, exponents**2, group, exponents * group]
+    atoms = np.stack([charges, populations + charges], axis=-1)
+    return np.concatenate([columns, atoms, *(by_l * factor for factor in factors)], axis=-1)
 
 
-def _occupations(samples: Samples) -> _Float:
-    return samples.descriptors[..., [NAMES.index(f"occupation_{l}") for l in "spdf"]]
-
-
-def _exponents(samples: Samples) -> _Float:
-    return samples.descriptors[..., [NAMES.index(f"exponent_{l}") for l in "spdf"]]
+_OCCUPATIONS = [NAMES.index(f"occupation_{l}") for l in "spdf"]
+_EXPONENTS = [NAMES.index(f"exponent_{l}") for l in "spdf"]
 
 
 def bond_columns(samples: Samples) -> _Float:

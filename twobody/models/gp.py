@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from twobody.benchmark.targets import METAL_LIKE
 from twobody.benchmark.task import Samples
 from twobody.models.features import Features, bond_columns, joined, labels_of
-from twobody.models.scaling import Scaler
+from twobody.models.scaling import Scaler, consistent
 
 _Float = NDArray[np.float64]
 _JITTER = 1e-7
@@ -127,8 +127,7 @@ class GaussianProcess:
             ]
         scaled = torch.stack(columns, dim=1).cpu().numpy()
         predictions = self._scaler.labels(scaled, nodes)
-        predictions[METAL_LIKE] = predictions[METAL_LIKE].clip(0.0, 1.0)
-        return predictions
+        return consistent(predictions, predictions[METAL_LIKE])
 
     def _points(self, samples: Samples, nodes: _Float) -> _Points:
         n_named = len(self._features.elements)

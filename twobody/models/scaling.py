@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twobody.benchmark.targets import METAL_LIKE
+
 _Float = NDArray[np.float64]
 
 ENERGIES = ("total_energy_ev", "mermin_free_energy_ev", "band_energy_ev")
@@ -17,7 +19,8 @@ LOGARITHMS = ("softness_evinv", "electrophilicity_ev")
 """Learned as their logarithms: they are inverse gaps and span two orders of magnitude."""
 ROOTS = ("repulsive_energy_ev",)
 """Learned as its square root: it falls by twelve orders of magnitude with the bond length."""
-STRENGTH = 0.1
+NON_NEGATIVE = ("e_g_ev", "dipole_mag_d", "q_absmean")
+STRENGTH = 0.3
 """Of the ridge."""
 
 
@@ -82,6 +85,24 @@ class Scaler:
         if name in LOGARITHMS:
             return np.exp(learned)
         return learned.clip(0.0) ** 2 if name in ROOTS else learned
+
+
+def consistent(predictions: Mapping[str, _Float], metal: _Float) -> dict[str, _Float]:
+    """Bring predictions together: what is rather a metal has no gap, and magnitudes are >= 0.
+
+    Parameters
+    ----------
+    predictions : dict of str to float64 [n]
+    metal : float64 [n]
+        Probability of ``metal_like``, which comes into what is returned.
+    """
+    result = {**predictions, METAL_LIKE: metal.clip(0.0, 1.0)}
+    for name in NON_NEGATIVE:
+        if name in result:
+            result[name] = result[name].clip(0.0)
+    # The median of a gap that is 0 with a probability above one half.
+    result["e_g_ev"] = np.where(metal > 0.5, 0.0, result["e_g_ev"])
+    return result
 
 
 def _design(nodes: _Float) -> _Float:

@@ -90,5 +90,5 @@ class MLP(NetworkModel):
 
     def network(self, sizes: Sizes) -> nn.Module:
         """Return the network."""
-        width = 192
+        width = 160
         return nn.Sequential(PairEncoder(sizes, width), Head(width, sizes.outputs))

@@ -19,17 +19,13 @@ from twobody.benchmark.targets import METAL_LIKE
 from twobody.benchmark.task import Samples
 from twobody.errors import ParseError
 from twobody.models.features import Features, Reading, bond_columns, joined, labels_of
-from twobody.models.scaling import Scaler
+from twobody.models.scaling import Scaler, consistent
 from twobody.text import PathLike
 
 _Float = NDArray[np.float64]
 Batch = dict[str, Tensor]
 """Tensors of b pairs: ``nodes`` float32 [b, 2, F] and, where the track shows them, ``bonds``
 [b, 2] (`bond_columns`), ``positions`` [b, 2, 3] [Å] and ``images`` [b, 10, 32, 32]."""
-
-
-GAP = "e_g_ev"
-NON_NEGATIVE = {GAP, "dipole_mag_d", "q_absmean"}
 
 
 @dataclass(frozen=True)
@@ -118,16 +114,12 @@ class NetworkModel:
         self.n_parameters = sum(parameter.numel() for parameter in self._net.parameters())
 
     def predict(self, test: Samples) -> dict[str, _Float]:
-        """Predict; a pair that is rather a metal has no gap, and magnitudes are not negative."""
+        """Predict; see `consistent`."""
         self._net.eval()
         with torch.no_grad():
             outputs = self._net(self._batch(test)).double().cpu().numpy()
         predictions = self._scaler.labels(outputs[:, :-1], self._features.nodes(test))
-        metal = 1 / (1 + np.exp(-outputs[:, -1]))
-        for name in NON_NEGATIVE & predictions.keys():
-            predictions[name] = predictions[name].clip(0.0)
-        predictions[GAP] = np.where(metal > 0.5, 0.0, predictions[GAP])
-        return {**predictions, METAL_LIKE: metal}
+        return consistent(predictions, 1 / (1 + np.exp(-outputs[:, -1])))
 
     def save(self, path: PathLike) -> None:
         """Write weights and scales as safetensors, with what else makes the model as metadata."""
@@ -205,7 +197,7 @@ class NetworkModel:
         n_batches = max(1, n // recipe.batch)
         net = self._net = self.network(self._sizes).to(self._device)
         optimizer = torch.optim.AdamW(
-            net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+            net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, recipe.learning_rate, total_steps=cycle * n_batches, pct_start=0.2
