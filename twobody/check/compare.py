@@ -41,15 +41,10 @@ class Quantity(NamedTuple):
 def compare(first: Container, second: Container) -> dict[str, Any]:
     """Compare all that two open archives hold, of the pairs that both have.
 
-    Returns
-    -------
-    dict
-        What JSON can hold: equal; pairs and labels, each with only_in_first and only_in_second;
-        stated, encodings and units of labels that differ: what, first, second; origin, the same of
-        formats and provenance, which do not make archives unequal; differences, one for every
-        quantity that is not the same to the last bit: quantity, pairs (how many differ),
-        beyond_rounding (how many by more than rounding), and of the pair with the largest
-        difference pair, first, second (None is missing), difference.
+    The result is what JSON can hold. `stated` are encodings and units that differ, `origin` are
+    formats and provenance, which do not make archives unequal, and `differences` has an item for
+    every quantity that is not the same to the last bit: in how many `pairs`, in how many
+    `beyond_rounding`, and the values (None is missing) of the pair with the largest difference.
 
     Raises
     ------

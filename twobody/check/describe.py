@@ -30,12 +30,7 @@ _GEOMETRY = ("x", "y", "z", "population")  # Å, Å, Å, e
 def overview(archive: Container, pairs: Pairs) -> dict[str, Any]:
     """Describe an archive by what JSON can hold; everything in it is read once.
 
-    Returns
-    -------
-    dict
-        file, bytes, content_sha256, provenance (None where the archive has none), members (name,
-        dtype, shape, bytes, packed_bytes), pairs, labels (see `describe_labels`), text_labels,
-        elements (by atomic number), missing_pairs (of the full triangle of these elements).
+    `elements` are sorted by atomic number, `missing_pairs` those of their full triangle.
     """
     elements = sorted(set(pairs.elements.flat), key=ATOMIC_NUMBERS.__getitem__)
     texts = zip(pairs.text_label_names.tolist(), pairs.text_label_values.T, strict=True)
@@ -66,15 +61,11 @@ def overview(archive: Container, pairs: Pairs) -> dict[str, Any]:
 
 
 def describe_labels(pairs: Pairs) -> list[dict[str, Any]]:
-    """Describe the numeric labels.
+    """Describe the numeric labels by what JSON can hold.
 
-    Returns
-    -------
-    list of dict
-        name, unit, count (pairs that have it), mean, std (divided by n), min, median, max (None
-        where no pair has it), constant (all pairs that have it have one value), follows_from
-        (labels that it is a function of), same_as (a label that it equals in every pair, because
-        all pairs are neutral).
+    `count` is of pairs that have the label, statistics (std divided by n; None without a value)
+    are over these, and `constant` is a label with one value in all of them. `follows_from` are the
+    labels that it is a function of, `same_as` one that it equals as all pairs are neutral.
     """
     sources = {label.name: label.formula.sources for label in LABELS if label.formula}
     one, *others = ONE_WHEN_NEUTRAL
@@ -177,14 +168,9 @@ def find_pair(pairs: Pairs, pair: str) -> int:
 
 
 def describe_pair(pairs: Pairs, row: int) -> dict[str, Any]:
-    """Describe a pair by what JSON can hold.
+    """Describe a pair by what JSON can hold; None is missing.
 
-    Returns
-    -------
-    dict
-        pair, row, atoms (element, x, y, z [Å], population [e]), metadata, labels (each with value
-        and unit; None is missing), channels (name, unit, min, max, and x and y of the largest
-        pixel).
+    `atoms` have positions [Å] and populations [e], `channels` x and y of their largest pixel.
     """
     one = pairs.take(np.array([row]))
     units = dict(zip(pairs.label_names.tolist(), pairs.label_units.tolist(), strict=True))
