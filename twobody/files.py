@@ -46,11 +46,16 @@ def staging(folder: Path) -> Iterator[Path]:
     """Make a hidden folder inside `folder` for outputs in the making, and remove it at the end.
 
     What killed runs left behind there is removed first; folders that live runs work in are locked
-    and stay.
+    and stay. A folder whose replacement was killed half-way is put back.
     """
     with ExitStack() as stack:
         with _locked(folder):
-            _recover(folder)
+            for before in folder.glob(f".*{_BEFORE}"):
+                target = before.with_name(before.name[1:].removesuffix(_BEFORE))
+                if target.exists():
+                    shutil.rmtree(before, ignore_errors=True)
+                else:
+                    before.rename(target)
             for old in folder.glob(".twobody-*.part"):
                 # A live build holds the lock of its own; without locks nobody can tell.
                 with suppress(OSError), _locked(old, wait=False) as alone:
@@ -113,16 +118,6 @@ def _exchange(first: Path, second: Path) -> bool:
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux
     status: int = renameat2(here, os.fsencode(first), here, os.fsencode(second), exchange)
     return status == 0  # otherwise an old kernel, or a file system without it
-
-
-def _recover(folder: Path) -> None:
-    """Put back folders whose replacement was killed half-way, remove those that were replaced."""
-    for before in folder.glob(f".*{_BEFORE}"):
-        target = before.with_name(before.name[1:].removesuffix(_BEFORE))
-        if target.exists():
-            shutil.rmtree(before, ignore_errors=True)
-        else:
-            before.rename(target)
 
 
 def sha256(path: Path) -> str:

@@ -21,12 +21,7 @@ LabelValue = float | str | None
 
 _Float = NDArray[np.float64]
 
-_LEGAL_VALUES: dict[Kind, str] = {
-    "number": "in the range of float32",
-    "count": "a whole number",
-    "flag": "0 or 1",
-    "text": "text",
-}
+_LEGAL = {"number": "in the range of float32", "count": "a whole number", "flag": "0 or 1"}
 
 
 @dataclass(frozen=True)
@@ -40,8 +35,7 @@ class Formula:
         """Evaluate the formula; NaN where a source is missing or the formula has no value."""
         values = [np.asarray(labels[name], np.float64) for name in self.sources]
         with np.errstate(all="ignore"):  # of numbers that mean nothing, inf is as good as any
-            result: NDArray[np.float64] = self.function(*values)
-        return result
+            return np.asarray(self.function(*values))
 
 
 @dataclass(frozen=True)
@@ -64,27 +58,19 @@ class Label:
     @property
     def expected(self) -> str:
         """What a value has to be, for messages."""
-        if self.name == "n_atoms":
-            return f"{self.column} = 2"
-        return f"{self.column}, {_LEGAL_VALUES[self.kind]}"
+        legal = " = 2" if self.name == "n_atoms" else f", {_LEGAL.get(self.kind, 'text')}"
+        return self.column + legal
 
     def legal(self, values: _Float) -> NDArray[np.bool_]:
         """Tell which `values` of a numeric label are legal; NaN, a missing value, is."""
+        legal = np.abs(values) <= np.finfo(np.float32).max  # targets are float32
         if self.name == "n_atoms":
             legal = values == 2
         elif self.kind == "flag":
             legal = (values == 0) | (values == 1)
-        else:  # targets are float32
-            legal = np.abs(values) <= np.finfo(np.float32).max
-            if self.kind == "count":
-                legal &= (values >= 0) & (values == np.floor(values))
-        result: NDArray[np.bool_] = legal | np.isnan(values)
-        return result
-
-
-def _gap(homo: _Float, lumo: _Float) -> _Float:
-    result: _Float = np.maximum(lumo - homo, 0.0)
-    return result
+        elif self.kind == "count":
+            legal &= (values >= 0) & (values == np.floor(values))
+        return np.asarray(legal | np.isnan(values))
 
 
 def _where_positive(values: _Float) -> _Float:
@@ -132,7 +118,7 @@ system_id_guess        | text | text   | system      | name of the pair         
 """  # noqa: E501 - a table: column, unit, kind, group, meaning, source
 
 _FORMULAS: dict[str, Formula] = {
-    "e_g_ev": Formula(("e_homo_ev", "e_lumo_ev"), _gap),
+    "e_g_ev": Formula(("e_homo_ev", "e_lumo_ev"), lambda homo, lumo: np.maximum(lumo - homo, 0.0)),
     "i_ev": Formula(("e_homo_ev",), np.negative),
     "a_ev": Formula(("e_lumo_ev",), np.negative),
     "chi_ev": Formula(("i_ev", "a_ev"), lambda i, a: (i + a) / 2),
