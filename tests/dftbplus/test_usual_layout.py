@@ -8,7 +8,8 @@ from conftest import RAW_DATA, SMALL
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twobody.dftbplus import SCALARS, usual_layout
+from twobody.dftbplus import usual_layout
+from twobody.dftbplus.detailed_out import SCALARS
 from twobody.dftbplus.usual_layout import read_usual
 from twobody.files import InputDigest
 from twobody.pairs import distances, empty_rows

@@ -10,7 +10,7 @@ import pytest
 from conftest import RAW_DATA, SMALL, below
 
 from twobody import ParseError
-from twobody.dftbplus import SCALARS
+from twobody.dftbplus.detailed_out import SCALARS
 from twobody.files import InputDigest
 from twobody.pairs import ROW
 from twobody.raw_data.folders import find_pairs, read_pair, read_pairs

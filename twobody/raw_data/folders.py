@@ -13,15 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from twobody.dftbplus import (
     BOHR,
-    CHARGE_SECTIONS,
     POPULATION_TOLERANCE,
-    POSITION_TOLERANCE,
-    SCALARS,
     DetailedOut,
     Geometry,
     parse_detailed_out,
     parse_geo_end_xyz,
 )
+from twobody.dftbplus.detailed_out import POSITION_TOLERANCE, SCALARS
+from twobody.dftbplus.mulliken import CHARGE_SECTIONS
 from twobody.dftbplus.usual_layout import Texts, read_usual
 from twobody.errors import PairProblem, ParseError
 from twobody.files import InputDigest
