@@ -46,7 +46,7 @@ def read_slowly(
         assert (pair is None) == bool(errors)
         read.append(pair is not None)
         if pair is not None:
-            folders._fill(rows[i], scalars[i], pair)
+            folders.fill(rows[i], scalars[i], pair.detailed, pair.geometry)
     return read, rows.tobytes() + scalars.tobytes()
 
 
