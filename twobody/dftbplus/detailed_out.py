@@ -21,10 +21,10 @@ BOHR = 0.529177249
 POSITION_TOLERANCE = 1e-5
 """How far positions in Å may be from those printed in bohr [Å]."""
 
-_SCC_FIELDS = ("scc_iteration", "scc_total_electronic", "scc_diff_electronic", "scc_error")
+SCC_FIELDS = ("scc_iteration", "scc_total_electronic", "scc_diff_electronic", "scc_error")
 _ENERGY_FIELDS = ("band_energy", "mermin_free_energy", "repulsive_energy")
 _STATUS_FIELDS = ("geometry_step", "scc_converged", "geometry_converged")
-SCALARS = np.dtype([(name, "<f8") for name in (*_ENERGY_FIELDS, *_SCC_FIELDS, *_STATUS_FIELDS)])
+SCALARS = np.dtype([(name, "<f8") for name in (*_ENERGY_FIELDS, *SCC_FIELDS, *_STATUS_FIELDS)])
 """What only labels hold of a `DetailedOut`, for many of them; NaN instead of None."""
 
 _Float = NDArray[np.float64]
@@ -178,7 +178,7 @@ def _scc_row(step: Step, *, with_scc: bool) -> dict[str, Any]:
     """Read the row below ``iSCC``, which stands between two lines of asterisks, by field."""
     headings = [i for line, at in step.where.items() if line.split() == _SCC_HEADING for i in at]
     if not headings and not with_scc:
-        return dict.fromkeys(_SCC_FIELDS)
+        return dict.fromkeys(SCC_FIELDS)
     if len(headings) != 1:
         what, found = "the iSCC heading once in the step", f"it {len(headings)} times"
         raise step.error(headings[1], what, found) if headings else step.missing(what, found)
@@ -192,7 +192,7 @@ def _scc_row(step: Step, *, with_scc: bool) -> dict[str, Any]:
     for expected in _energies(step, "Total Electronic energy", 1):
         if not agrees_with_total(total, expected):
             raise step.error(i, f"the total electronic energy of the step, {expected:.10f} H")
-    return dict(zip(_SCC_FIELDS, (iteration, total, diff, error), strict=True))
+    return dict(zip(SCC_FIELDS, (iteration, total, diff, error), strict=True))
 
 
 def _geometry_converged(step: Step) -> bool | None:

@@ -13,7 +13,7 @@ from twobody.text import PathLike, parse_integer, parse_number, quote, read_text
 
 # F16.8: a number that stands without a blank behind another fills all 16 columns.
 _FULL = r"(?:-[0-9]{6}|[0-9]{7})\.[0-9]{8}"
-_GLUED = re.compile(rf"(?<=\.[0-9]{{8}})(?=(?:{_FULL})+(?:\s|$))")
+_GLUED = re.compile(rf"(?<=[0-9]\.[0-9]{{8}})(?=(?:{_FULL})+(?:\s|$))")
 _LIMIT = 1e7  # what F16.8 cannot print
 _STEP = re.compile(r"\s*Geometry Step:\s*([0-9]{1,18})")
 _SYMBOL = re.compile(r"[A-Za-z][^.*]*")  # points and asterisks are of a number glued to it

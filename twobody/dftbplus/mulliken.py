@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -79,7 +80,6 @@ def read_mulliken(step: Step) -> Mulliken:
     if by_channel := tables.get("Atom"):
         populations = np.sum([by_channel[channel].values for channel in summed], axis=0)
     if by_channel := tables.get("Orbital"):
-        _check_orbital_order(step, by_channel[channels[0]])
         atom, shell, l, m = np.array(by_channel[channels[0]].keys).T
         population = np.sum([by_channel[channel].values for channel in summed], axis=0)
         orbitals = Orbitals(atom - 1, shell, l, m, population)
@@ -144,18 +144,21 @@ def _check_counted(step: Step, table: _Table) -> None:
 
 
 def _check_atoms(step: Step, tables: _Tables, charges: _Float | None) -> None:
-    """Check that every channel has the same atoms and orbitals, and the charges these atoms."""
+    """Check that atoms and orbitals are counted, the same in every channel and of the charges."""
     for kind, by_channel in tables.items():
         first, *others = by_channel.values()
         if kind == "Atom":
             _check_counted(step, first)
+        if kind == "Orbital":
+            _check_orbital_order(step, first)
         n_atoms = first.keys[-1][0]
         if charges is not None and n_atoms != len(charges):
             last_row = first.line + len(first.keys) - 1
             raise step.error(last_row, f"{len(charges)} atoms", f"{n_atoms}")
         for other in others:
-            if other.keys != first.keys:
-                raise step.error(other.line, "the rows of the first channel", "other ones")
+            for i, (key, expected) in enumerate(zip_longest(other.keys, first.keys)):
+                if key != expected:
+                    raise step.error(other.line + i, "the atom and orbital of the first channel")
 
 
 def _check_orbital_order(step: Step, table: _Table) -> None:

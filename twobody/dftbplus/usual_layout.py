@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from twobody.dftbplus.detailed_out import (
     BOHR,
     POSITION_TOLERANCE,
+    SCC_FIELDS,
     agrees_with_debye,
     agrees_with_ev,
     agrees_with_total,
@@ -49,7 +50,7 @@ def read_usual(
     """Read those of `pairs` that are of the usual layout and without fault.
 
     What the files say of them, all but the bond length, is put in `rows` and `scalars`, structured
-    arrays [n] of `twobody.pairs.ROW` and `SCALARS`. Returned is which pairs were read, bool [n].
+    arrays [n] of `twobody.pairs.ROW` and `SCALARS`. Returns which pairs were read, bool [n].
     """
     groups: dict[_Layout, list[tuple[int, list[float], bytes]]] = {}
     for i, pair in enumerate(pairs):
@@ -79,9 +80,7 @@ _HEAD = re.compile(
     + 3 * rb"( [ 0-9-]{4}\.[0-9]{8}E[+-][0-9]{2})"
     + b"\n"
 )
-_HEAD_FIELDS = (
-    *("geometry_step", "scc_iteration", "scc_total_electronic", "scc_diff_electronic", "scc_error"),
-)
+_HEAD_FIELDS = ("geometry_step", *SCC_FIELDS)
 _SYMBOL = 5  # bytes before the numbers of an atom
 _ATOM_ROW = _SYMBOL + 4 * len("      0.00000000") + len("\n")
 
@@ -122,14 +121,12 @@ class _Layout:
     columns: _Int  # [k, longest] of the sign and digits of each number; its blank comes repeatedly
     decimals: _Int  # [k]
     names: dict[str, list[int]]  # which of the k numbers have this name
-    atom: _Int  # [n_orbitals], as the next two
-    l: _Int
-    m: _Int
+    orbitals: _Int  # [3, n_orbitals] atom from 0, l, m
     first_of_atom: list[int]
     first_of_shell: list[int]
 
     def numbers(self, bodies: Sequence[bytes]) -> tuple[NDArray[np.bool_], dict[str, _Float]]:
-        """Return which of n bodies fit, and the numbers [n, k] of each name.
+        """Return which of n bodies fit, and the numbers [n, ...] of each name and field.
 
         They are bit for bit those of ``float()``; those of bodies that do not fit mean nothing.
         """
@@ -151,7 +148,8 @@ class _Layout:
         columns = {name: values[:, places] for name, places in self.names.items()}
         for name, printed in _ENERGY_FIELDS.items():
             columns[name] = columns["hartree"][:, _ENERGIES.index(printed)]
-        orbitals = dense_orbitals(self.atom, self.l, self.m, columns["orbitals"])
+        atom, l, m = self.orbitals
+        orbitals = dense_orbitals(atom, l, m, columns["orbitals"])
         constant = {"num_atoms": 2.0, "scc_converged": 1.0, "geometry_converged": 1.0}
         columns |= {name: np.full(len(bodies), value) for name, value in constant.items()}
         return fits, columns | {"orbital_populations": orbitals}
@@ -181,7 +179,6 @@ def _layout(keys: bytes) -> _Layout | None:
     counted += [(2, i + 1) for i in range(len(shells) - n_first)]
     if [shell[:2] for shell in shells] != counted or len({atom for atom, _ in counted}) != 2:
         return None
-    atom, l, m = np.array([(a - 1, l, m) for a, _, l in shells for m in range(-l, l + 1)]).T
     first_of_shell = np.cumsum([0, *(2 * l + 1 for _, _, l in shells[:-1])]).tolist()
     picture, names = _picture(shells)
     fields = [match.span() for match in _FIELD.finditer(picture)]
@@ -197,9 +194,7 @@ def _layout(keys: bytes) -> _Layout | None:
         columns=np.array([[c[0]] * (longest - len(c)) + c for c in columns]),
         decimals=np.array([picture[slice(*field)][::-1].index(".") for field in fields]),
         names={name: [i for i, other in enumerate(names) if other == name] for name in names},
-        atom=atom,
-        l=l,
-        m=m,
+        orbitals=np.array([(a - 1, l, m) for a, _, l in shells for m in range(-l, l + 1)]).T,
         first_of_atom=[0, first_of_shell[n_first]],
         first_of_shell=first_of_shell,
     )

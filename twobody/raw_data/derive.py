@@ -17,15 +17,10 @@ from twobody.raw_data.folders import BAND_OUT, DETAILED_OUT, fill, read_pair
 from twobody.raw_data.label_csv import PairLabels
 
 _OCCUPIED = 0.01  # [e] a level with more than this is occupied; one that lacks no more is full
-
-_OCCUPATION_ROUNDING = 5e-6
-"""Half of the last place that ``band.out`` prints of an occupation [e]."""
-
+_ROUNDING = 5e-6  # [e] half of the last place that band.out prints of an occupation
+# How far below 0 and above full a level may be, in parts of full. Methfessel-Paxton filling goes so
+# far: by 0.035 in first order, by below 0.1 in any.
 _OVERSHOOT = 0.1
-"""How far below 0 and above full a level may be, in parts of full.
-
-Methfessel-Paxton filling goes so far: by 0.035 in first order, by below 0.1 in any.
-"""
 
 
 def collect_pair(folder: Path) -> tuple[PairLabels | None, list[ParseError]]:
@@ -85,7 +80,7 @@ def _check_occupations(levels: Levels, capacity: float, electrons: float, path: 
         raise ParseError(path, levels.blocks[k].line + int(i) + 1, what, found)
     weights = np.array([block.weight for block in levels.blocks])
     total = float(weights @ occupations.sum(axis=1))
-    rounding = float(np.abs(weights).sum()) * occupations.shape[1] * _OCCUPATION_ROUNDING
+    rounding = float(np.abs(weights).sum()) * occupations.shape[1] * _ROUNDING
     if abs(total - electrons) > POPULATION_TOLERANCE + rounding:
         what = f"occupations that add up to the electrons of {DETAILED_OUT}, {electrons:.5f}"
         raise ParseError(path, levels.blocks[0].line, what, f"{total:.5f}")

@@ -86,7 +86,7 @@ def read_pairs(
 ) -> tuple[NDArray[np.void], NDArray[np.void], list[PairProblem]]:
     """Read the pairs `names`; what is read goes into `digest`.
 
-    `progress` is called with the number of pairs read since the last call. Returned are structured
+    `progress` is called with the number of pairs read since the last call. Returns structured
     arrays [N] of `twobody.pairs.ROW` and `SCALARS` in the order of `names`, and the problems; of a
     pair that has problems everything is missing.
     """
