@@ -291,7 +291,7 @@ BAD_INPUT = {
     ),
     "a missing value": (
         edited(D, "    1      -0.40784956\n", "    1\n"),
-        f"{D}:19: expected a row of 2 columns or an empty line, found '1'",
+        f"{D}:19: expected a row of the table, 2 columns, found '1'",
     ),
     "a missing line": (
         without_line(D, "Total energy:"),
