@@ -95,7 +95,7 @@ class GaussianProcess:
         self, *, targets: tuple[str, ...], device: str, quick: bool, split: str, **_: object
     ) -> None:
         self._targets = targets
-        self._device = torch.device(device)
+        self.device = torch.device(device)
         self._named = split == "pair"
         self._quick = quick
         self._steps = 3 if quick else self._STEPS
@@ -133,15 +133,15 @@ class GaussianProcess:
         n_named = len(self._features.elements)
         bonds = (bond_columns(samples) - self._bond_mean) / self._bond_scale
         arrays = (nodes[..., n_named:], samples.atomic_numbers, bonds)
-        return _Points(*(torch.from_numpy(array).to(self._device) for array in arrays))
+        return _Points(*(torch.from_numpy(array).to(self.device) for array in arrays))
 
     def _process(self, points: _Points, column: _Float) -> tuple[PairKernel, _Points, Tensor]:
-        rows = torch.from_numpy(np.flatnonzero(np.isfinite(column))).to(self._device)
-        points, y = points.take(rows), torch.from_numpy(column).to(self._device)[rows]
+        rows = torch.from_numpy(np.flatnonzero(np.isfinite(column))).to(self.device)
+        points, y = points.take(rows), torch.from_numpy(column).to(self.device)[rows]
         kernel = PairKernel(points.atoms.shape[-1], points.bonds.shape[-1])
-        kernel = kernel.double().to(self._device)
+        kernel = kernel.double().to(self.device)
         order = torch.randperm(len(y), generator=torch.Generator().manual_seed(0))
-        some = order[: self._SUBSET].to(self._device)
+        some = order[: self._SUBSET].to(self.device)
         self._learn(kernel, points.take(some), y[some])
         with torch.no_grad():
             weights = torch.cholesky_solve(y[:, None], kernel.factor(points))[:, 0]

@@ -93,7 +93,7 @@ class NetworkModel:
     def __init__(
         self, seed: int, targets: tuple[str, ...], device: str, *, quick: bool, split: str
     ) -> None:
-        self._seed, self._device = seed, torch.device(device)
+        self._seed, self.device = seed, torch.device(device)
         self._quick, self._split = quick, split
         self._targets = tuple(name for name in targets if name != METAL_LIKE)
         self._named = self.named_always or split == "pair"
@@ -178,7 +178,7 @@ class NetworkModel:
         if samples.images is not None:
             arrays["images"] = self._features.pixels(samples.images)
         return {
-            name: torch.from_numpy(array.astype(np.float32)).to(self._device)
+            name: torch.from_numpy(array.astype(np.float32)).to(self.device)
             for name, array in arrays.items()
         }
 
@@ -186,7 +186,7 @@ class NetworkModel:
         labels = labels_of(samples)
         scaled = self._scaler.scaled(labels, self._features.nodes(samples))
         columns = (scaled, labels[METAL_LIKE])
-        on_device = (torch.from_numpy(c.astype(np.float32)).to(self._device) for c in columns)
+        on_device = (torch.from_numpy(c.astype(np.float32)).to(self.device) for c in columns)
         return _Data(self._batch(samples), *on_device)
 
     def _train(self, train: _Data, validation: _Data | None, cycle: int, epochs: int) -> int:
@@ -195,7 +195,7 @@ class NetworkModel:
         torch.manual_seed(self._seed)
         recipe, n = self.recipe, len(train.metal)
         n_batches = max(1, n // recipe.batch)
-        net = self._net = self.network(self._sizes).to(self._device)
+        net = self._net = self.network(self._sizes).to(self.device)
         optimizer = torch.optim.AdamW(
             net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
@@ -205,7 +205,7 @@ class NetworkModel:
         least, best, state = torch.inf, epochs, net.state_dict()
         for epoch in range(1, epochs + 1):
             net.train()
-            for rows in torch.randperm(n, device=self._device).chunk(n_batches):
+            for rows in torch.randperm(n, device=self.device).chunk(n_batches):
                 optimizer.zero_grad()
                 _loss(net, train.take(rows), recipe.metal_weight).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
