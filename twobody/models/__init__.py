@@ -96,7 +96,7 @@ MODELS: Mapping[str, ModelInfo] = {
     "repulsion": ModelInfo(
         "repulsion:Repulsion",
         ("geometry",),
-        "Z_A Z_B e^2 erfc(R / sqrt(s_A^2 + s_B^2)) / R, a width s per element (that of an unseen one"
+        "Z_A Z_B e^2 erfc(R / sqrt(s_A^2 + s_B^2)) / R, a width s per element (of an unseen one"
         " from descriptors): the repulsive energy is a formula",
         seeded=False,
     ),
