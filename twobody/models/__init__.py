@@ -77,10 +77,10 @@ class ModelInfo:
 
 _ALL = ("elements", "geometry", "density")
 _ELEMENTS = "elements (by name on pair, else by descriptors)"
-_IMAGES = "all ten channels, scaled on the training part"
+_IMAGES = "all ten channels (energies on top of the linear fit of elements that all networks use)"
 
 MODELS: Mapping[str, ModelInfo] = {
-    "median": ModelInfo("baselines:Median", _ALL, "nothing: the median", seeded=False),
+    "median": ModelInfo("baselines:Median", ("elements",), "nothing: the median", seeded=False),
     "additive": ModelInfo(
         "baselines:Additive", ("elements",), "a number per element, by name (ridge)", seeded=False
     ),
@@ -96,8 +96,8 @@ MODELS: Mapping[str, ModelInfo] = {
     "repulsion": ModelInfo(
         "repulsion:Repulsion",
         ("geometry",),
-        "q_A q_B erfc(R / sqrt(s_A^2 + s_B^2)) / R, two numbers per element (elsewhere than on pair"
-        " those of unseen elements from descriptors)",
+        "Z_A Z_B e^2 erfc(R / sqrt(s_A^2 + s_B^2)) / R, a width s per element (of an unseen one"
+        " from descriptors): the repulsive energy is a formula",
         seeded=False,
     ),
     "mlp": ModelInfo(
