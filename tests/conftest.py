@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,32 +11,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from pages import copy_of_repository
+from shipped import RAW_DATA, SMALL, copy_pairs, pairs_of
 from toy import Toy
 
 import build_dataset
 from twobody.archive.layout import FORMAT_VERSION
 from twobody.encodings import DEFAULT, ENCODINGS, get_encoding
 from twobody.pairs import Pairs
-from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE
-from twobody.raw_data.read import read
-
-ROOT = Path(__file__).resolve().parents[1]
-RAW_DATA = ROOT / "raw_data"
-
-SMALL = (  # sorted, as Python sorts strings
-    "Al_N",  # a gap, and a negative orbital population
-    "H_H",  # homonuclear
-    "H_He",  # metal-like: three electrons
-    "H_Li",  # a gap, and a dipole moment
-    "He_He",  # no virtual level
-    "N_Na",  # names that look like missing values
-)
-
-
-def below(folder: Path, message: object) -> str:
-    """Return a message with its paths relative to `folder`, with slashes on every system."""
-    text = str(message).replace(f"{folder}{os.sep}", "")
-    return text if os.sep == "/" else text.replace(os.sep, "/")
 
 
 @pytest.fixture(scope="session")
@@ -56,25 +35,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Path:
     folder = copy_of_repository(tmp_path_factory.mktemp("clone"), RAW_DATA)
     shutil.copy(archive, folder)
     return folder
-
-
-def copy_pairs(names: Sequence[str], raw_data: Path) -> Path:
-    """Copy shipped pairs and their rows of the CSV files: a raw_data that may be damaged."""
-    for name in names:
-        shutil.copytree(RAW_DATA / name, raw_data / name)
-    for file in (LABELS_FILE, BONDS_FILE):
-        header, *rows = (RAW_DATA / file).read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [row for row in rows if row.split(",")[0] in names]
-        (raw_data / file).write_text("".join([header, *kept]), encoding="utf-8", newline="\n")
-    return raw_data
-
-
-def pairs_of(names: Sequence[str]) -> Pairs:
-    """Read shipped pairs, in the order of their names; the images are not encoded."""
-    with tempfile.TemporaryDirectory() as folder:
-        raw = read(copy_pairs(names, Path(folder, "raw_data")), allow_unconverged=False)
-    assert raw.problems == []
-    return raw.good()
 
 
 @pytest.fixture(scope="session")

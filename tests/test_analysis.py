@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SMALL
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from shipped import SMALL
 
 from twobody import ParseError
 from twobody.analysis import _rows, _write_csv, summary, write_analysis, write_skipped

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from conftest import RAW_DATA, ROOT, SMALL, below
+from shipped import RAW_DATA, ROOT, SMALL, below
 
 import build_dataset
 from twobody.analysis import ANALYSIS_FILES, PUBLISHED, SKIPPED_CSV

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import RAW_DATA, SMALL, below
+from shipped import RAW_DATA, SMALL, below
 
 import build_dataset
 import generate_raw_data

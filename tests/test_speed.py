@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT, SMALL
+from shipped import ROOT, SMALL
 
 import build_dataset
 

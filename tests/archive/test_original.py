@@ -7,7 +7,8 @@ import pytest
 
 from twobody import ParseError
 from twobody.archive.container import Container
-from twobody.archive.original import original_arrays
+from twobody.archive.original import read_original
+from twobody.pairs import Pairs
 
 N = 100
 ALLOWED = 100_000  # bytes
@@ -39,20 +40,20 @@ def read(tmp_path, monkeypatch):
     monkeypatch.setattr("twobody.archive.container._ALWAYS_ALLOWED", ALLOWED)
     monkeypatch.setattr("twobody.archive.container._MAX_EXPANSION", 1)
 
-    def read(**members) -> dict[str, np.ndarray]:
+    def read(**members) -> Pairs:
         np.savez_compressed(tmp_path / "old.npz", allow_pickle=True, **(PLAIN | members))
         with Container(tmp_path / "old.npz") as archive:
             assert archive.allowed_size == ALLOWED
-            return original_arrays(archive, {"N": N, "size": 1})
+            return read_original(archive)
 
     return read
 
 
 def test_objects_that_take_little_are_read(read):
-    arrays = read(labels=filled({"note": "x" * 200, "a": 1.0}, {"note": "y"}))
-    assert arrays["text_label_values"].dtype == "<U200"
-    assert arrays["text_label_values"][1:].tolist() == [["y"]] * (N - 1)
-    np.testing.assert_array_equal(arrays["label_values"], [[1.0], *[[np.nan]] * (N - 1)])
+    pairs = read(labels=filled({"note": "x" * 200, "a": 1.0}, {"note": "y"}))
+    assert pairs.text_label_values.dtype == "<U200"
+    assert pairs.text_label_values[1:].tolist() == [["y"]] * (N - 1)
+    np.testing.assert_array_equal(pairs.label_values, [[1.0], *[[np.nan]] * (N - 1)])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SMALL
+from shipped import SMALL
 
 from twobody import ParseError
 from twobody.archive.pair_files import pair_files

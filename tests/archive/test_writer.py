@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SMALL
+from shipped import SMALL
 
 from twobody.archive import writer
 from twobody.archive.container import Container

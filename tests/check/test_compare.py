@@ -9,7 +9,7 @@ import archives
 import numpy as np
 import pytest
 from archives import column, metadata, row
-from conftest import ROOT
+from shipped import ROOT
 from toy import Toy
 
 from twobody import ParseError

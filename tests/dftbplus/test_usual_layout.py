@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import RAW_DATA, SMALL
 from hypothesis import given
 from hypothesis import strategies as st
+from shipped import RAW_DATA, SMALL
 
 from twobody.dftbplus import usual_layout
 from twobody.dftbplus.detailed_out import SCALARS

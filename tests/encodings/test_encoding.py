@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import SMALL, pairs_of
+from shipped import SMALL, pairs_of
 
 import build_dataset
 import check_npz

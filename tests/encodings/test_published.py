@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import RAW_DATA, pairs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from shipped import RAW_DATA, pairs_of
 
 from twobody import ParseError
 from twobody.dftbplus import read_detailed_out

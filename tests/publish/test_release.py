@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT, SMALL
+from shipped import ROOT, SMALL
 
 import build_dataset
 from twobody import ParseError, __version__

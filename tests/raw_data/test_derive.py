@@ -8,7 +8,7 @@ from pathlib import Path
 import layouts
 import numpy as np
 import pytest
-from conftest import RAW_DATA, below
+from shipped import RAW_DATA, below
 from hypothesis import given
 from hypothesis import strategies as st
 

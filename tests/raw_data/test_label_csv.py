@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import RAW_DATA, SMALL, below
+from shipped import RAW_DATA, SMALL, below
 from hypothesis import given
 from hypothesis import strategies as st
 

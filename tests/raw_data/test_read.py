@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import RAW_DATA, SMALL, below
+from shipped import RAW_DATA, SMALL, below
 
 from twobody import ParseError
 from twobody.errors import NO_PAIR
