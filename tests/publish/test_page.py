@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import shutil
+import zlib
 
 import archives
 import numpy as np
@@ -56,6 +57,24 @@ def test_the_page_holds_every_number_exactly(archive):
     np.testing.assert_array_equal(geometries, members["geometries"])
 
 
+def pixels_of(content, pair):
+    return zlib.decompress(base64.b64decode(content["pixels"][pair]), wbits=-15)
+
+
+def test_the_page_of_the_encoding_field_holds_its_pixels_as_float16(small_raw_data, tmp_path):
+    path = archives.build(small_raw_data, tmp_path / "field.npz", "--encoding", "field")
+    content = page_content(read(path), "digest")
+    assert content["pixel_type"] == "<f2"
+    stored = archives.members(path)["images"]
+    for pair in range(6):
+        held = np.frombuffer(pixels_of(content, pair), "<f2").reshape(10, 32, 32)
+        np.testing.assert_array_equal(held, stored[pair])
+    assert [channel["spatial"] for channel in content["channels"]] == [
+        *(True, True, False, False, False, True, False, False, True, True)
+    ]
+    assert len(content["atoms"]) == 6
+
+
 @pytest.fixture
 def small(small_raw_data, tmp_path):
     return archives.members(archives.build(small_raw_data, tmp_path / "built" / "small.npz"))
@@ -72,12 +91,12 @@ def test_the_images_of_the_original_project_are_fitted_to_the_last_bits(small, t
     assert (error <= 1e-6 * np.abs(small["images"]).max((0, 2, 3))).all()
 
 
-def test_of_images_that_are_not_products_the_page_has_the_rest(small, tmp_path):
+def test_of_images_that_are_not_products_the_page_holds_the_pixels(small, tmp_path):
     small["images"][0, 0, 3, 3] += 5
     path = archives.write_original(tmp_path / "other.npz", small)
     content = page_content(read(path), "digest")
-    assert content["channels"] == []
     assert "amplitudes" not in content
+    assert pixels_of(content, 3) == small["images"][3].astype("<f4").tobytes()
     np.testing.assert_array_equal(
         array(content, "geometries", "<f4", (6, 2, 4))[0], small["geometries"][0]
     )
@@ -193,6 +212,22 @@ def test_a_label_is_chosen_and_a_pair_clicked_and_its_value_read(archive, opened
     assert labels["distance_ang"] == f"{float(f'{value:.8g}')} Å"
     geometry = text_of(opened, "geometry").splitlines()[2:]
     assert [line.split()[0] for line in geometry] == ["Al", "N"]
+
+
+@in_browser
+def test_the_page_inflates_the_pixels_of_the_encoding_field(browser, small_raw_data, tmp_path):
+    path = archives.build(small_raw_data, tmp_path / "field.npz", "--encoding", "field")
+    with Container(path) as opened:
+        write_page(tmp_path / "field.html", opened)
+    load(browser, tmp_path / "field.html")
+    choose(browser, "pair", "H_Li")
+    shown = browser.execute_async_script(
+        "const done = arguments[0]; imagesOf(state.pair).then(done);"
+    )
+    members = archives.members(path)
+    expected = members["images"][archives.row(members, "H_Li")]
+    np.testing.assert_array_equal(np.array(shown, np.float32), expected)
+    assert "rip_overlap_filled" in text_of(browser, "channels")
 
 
 @in_browser

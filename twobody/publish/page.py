@@ -1,8 +1,8 @@
 """One self-contained page to explore an archive in a browser, without a network.
 
 The page is ``templates/page.html`` with the numbers of the archive and plotly.js (which the extra
-``plot`` installs) put in. Images that are products of amplitudes and basis are not stored in it but
-rendered there from these; of other encodings it shows everything but the images.
+``plot`` installs) put in. Images that are products of amplitudes and basis are rendered there from
+these; of other encodings it holds the pixels, deflated.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import zlib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from twobody.archive.reader import pairs_in
 from twobody.check.describe import describe_labels
 from twobody.elements import PERIOD_STARTS, SYMBOLS
 from twobody.encodings import get_encoding
+from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.labels import LABELS, SIGNED_GROUPS
 from twobody.pairs import Pairs
@@ -87,26 +89,33 @@ def page_content(pairs: Pairs, digest: str) -> dict[str, Any]:
 
 
 def _image_content(pairs: Pairs) -> dict[str, Any]:
-    """Return the channels and what the page renders them from; no channels if it cannot."""
+    """Return the channels, and what the page has of their pixels: products, or pixels, deflated."""
     encoding = get_encoding(pairs.encoding)
-    if pairs.images is None or (products := encoding.products(pairs.images)) is None:
-        return {"channels": [], "encoding": encoding.name}
-    amplitudes, basis = products
-    return {
+    if pairs.images is None:
+        raise ParseError(pairs.path, None, "an archive with images", "none")
+    singles = [pairs.take(slice(i, i + 1)) for i in range(len(pairs))]
+    spatial = [c for c in encoding.channels if len(encoding.atom_pixels(c, singles[0]))]
+    content = {
         "encoding": encoding.name,
         "channels": [
-            {
-                "name": channel.name,
-                "unit": channel.unit,
-                "formula": channel.formula,
-                "atoms": encoding.atom_pixels(channel, pairs.take(slice(1))).tolist(),
-            }
-            for channel in encoding.channels
+            {"name": c.name, "unit": c.unit, "formula": c.formula, "spatial": c in spatial}
+            for c in encoding.channels
         ],
-        "size": basis.shape[2],
-        "amplitudes": _base64(amplitudes, "<f8"),
-        "basis": _base64(basis, "<f4"),
+        "atoms": [encoding.atom_pixels(spatial[0], pair).tolist() for pair in singles]
+        if spatial
+        else [],
+        "size": encoding.size,
     }
+    if (products := encoding.products(pairs.images)) is not None:
+        amplitudes, basis = products
+        arrays = {"amplitudes": _base64(amplitudes, "<f8"), "basis": _base64(basis, "<f4")}
+        return content | arrays | {"size": basis.shape[2]}
+    images = pairs.images[:]
+    halves = images.astype("<f2")
+    pixels = halves if (halves == images).all() else images.astype("<f4")
+    packed = [zlib.compress(image.tobytes(), wbits=-zlib.MAX_WBITS) for image in pixels]
+    texts = [base64.b64encode(data).decode("ascii") for data in packed]
+    return content | {"pixels": texts, "pixel_type": pixels.dtype.str}
 
 
 def _base64(array: NDArray[Any], dtype: str) -> str:
