@@ -17,11 +17,11 @@ from twobody.archive import read
 from twobody.benchmark.evaluate import Evaluator
 from twobody.benchmark.predictions import Predictions
 from twobody.benchmark.results import read_result
-from twobody.benchmark.runner import Ledger, Outcome, Row, Settings, Training, outcomes
 from twobody.benchmark.splits import FOLDS, PARTS
 from twobody.benchmark.table import PAGES, leaderboard, with_leaderboard
 from twobody.benchmark.targets import DERIVED, TARGETS, TRACKS
 from twobody.models import MODELS
+from twobody.models.runner import Ledger, Outcome, Row, Settings, Training, outcomes
 from twobody.text import read_text
 
 SOURCE = Path(__file__).resolve().parent

@@ -10,9 +10,9 @@ pytest.importorskip("matplotlib")
 
 from twobody.benchmark import pictures
 from twobody.benchmark.results import Result, Run, write_result
-from twobody.benchmark.runner import CURVE
 from twobody.benchmark.splits import read_splits
 from twobody.benchmark.table import leaderboard
+from twobody.models.runner import CURVE
 
 
 def store(folder, pairs, evaluator, model, split, errors, train_pairs=0):

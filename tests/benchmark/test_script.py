@@ -15,10 +15,9 @@ from click.testing import CliRunner
 from fake_models import TRAININGS, info
 
 import benchmark
-from twobody.benchmark import runner
 from twobody.benchmark.splits import SPLITS_SHA256
 from twobody.benchmark.task import Task
-from twobody.models import MODELS
+from twobody.models import MODELS, runner
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from twobody.benchmark.evaluate import Evaluator
 from twobody.benchmark.periodic import place
-from twobody.benchmark.results import prediction_file, read_result, read_results
-from twobody.benchmark.runner import CURVE
+from twobody.benchmark.results import CURVE, prediction_file, read_result, read_results
 from twobody.benchmark.table import BLOCKS, SHORT, Leaderboard, Line
 from twobody.benchmark.targets import TARGETS, TRACKS, UNITS
 from twobody.elements import ATOMIC_NUMBERS, SYMBOLS

@@ -22,6 +22,7 @@ from twobody.files import publish, staging
 from twobody.text import quote, read_text
 
 SUFFIX = ".csv.gz"
+CURVE = "curve"  # where results of parts of the training pairs lie, below the results
 
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 

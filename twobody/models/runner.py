@@ -23,7 +23,7 @@ import numpy as np
 
 from twobody.archive import read
 from twobody.benchmark.predictions import Predictions, rounded
-from twobody.benchmark.results import Result, Run, prediction_file, read_result, write_result
+from twobody.benchmark.results import CURVE, Result, Run, prediction_file, read_result, write_result
 from twobody.benchmark.splits import FOLDS
 from twobody.benchmark.targets import METAL_LIKE
 from twobody.benchmark.task import Samples, Task
@@ -35,8 +35,6 @@ from twobody.progress import n_cores
 from twobody.text import read_text
 
 PARTIAL = "partial"
-CURVE = "curve"
-"""Folder below the results for models that were trained on fewer pairs."""
 
 
 @dataclass(frozen=True)
