@@ -270,7 +270,7 @@ ATOM_1 = "    H      0.00000000      0.00000000     -0.09238595      1.40784956\
 ATOM_2 = "   Li      0.00000000      0.00000000      1.68238595      0.59215044\n"
 BOND = "1.7747719"
 NO_FILE = "expected a readable file, found No such file or directory"
-NO_READING = os.strerror(errno.EACCES if os.name == "nt" else errno.EISDIR)
+NO_FILE_THERE = "expected a regular file, found a folder, named pipe or device"
 FLOAT64 = "expected a value of the SCC row, a number in the range of float64"
 SUM = "expected 0.31396810, the sum over the orbitals"
 CHARGE = "expected the sum of the gross charges, 0.81569912"
@@ -283,7 +283,7 @@ BAD_INPUT = {
     "a missing CSV file": (removed(BONDS_FILE), f"{BONDS_FILE}: {NO_FILE}"),
     "an unreadable file": (
         unreadable,
-        f"{G}: expected a readable file, found {NO_READING}",
+        f"{G}: {NO_FILE_THERE}",
     ),
     "a missing section": (
         edited(D, " Atomic gross charges (e)", " Charges"),

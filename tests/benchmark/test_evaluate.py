@@ -11,6 +11,7 @@ from twobody.archive import read
 from twobody.benchmark import targets
 from twobody.benchmark.evaluate import Errors, Evaluator, element_draws, separable
 from twobody.benchmark.splits import read_splits
+from twobody.pairs import empty_rows
 
 NAMES, CELLS = read_splits()
 HOMONUCLEAR = np.array([len(set(name.split("_"))) == 1 for name in NAMES.tolist()])
@@ -191,10 +192,12 @@ def test_poor_predictions_are_not_taken_for_another_unit(pairs, evaluator):
 
 
 def test_the_digest_changes_with_any_label_and_with_nothing_else(pairs, evaluator):
-    other = {**pairs.labels, "e_g_ev": pairs.label("e_g_ev").copy()}
-    assert Evaluator(replace(pairs, labels=other, rows={})).digest == evaluator.digest
-    other["e_g_ev"][17] = np.nextafter(other["e_g_ev"][17], 10)
-    assert Evaluator(replace(pairs, labels=other)).digest != evaluator.digest
+    values = pairs.label_values.copy()
+    other = replace(pairs, label_values=values, rows=empty_rows(len(pairs)))
+    assert Evaluator(other).digest == evaluator.digest
+    gap = pairs.label_names.tolist().index("e_g_ev")
+    values[17, gap] = np.nextafter(values[17, gap], 10)
+    assert Evaluator(replace(pairs, label_values=values)).digest != evaluator.digest
 
 
 def test_an_archive_of_other_pairs_is_refused(pairs):

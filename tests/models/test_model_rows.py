@@ -66,7 +66,9 @@ def test_swapping_the_atoms_changes_no_prediction(model, track):
     made, test = fitted(model, track)
     other = swapped(test)
     if test.images is not None:
-        mirror = field.flip if MODELS[model].encoding == "field" else lambda i: i[..., ::-1].copy()
+        mirror = (
+            field.FIELD.flip if MODELS[model].encoding == "field" else lambda i: i[..., ::-1].copy()
+        )
         other = replace(other, images=mirror(test.images))
     one, two = made.predict(test), made.predict(other)
     for name, values in one.items():

@@ -7,10 +7,11 @@ from scipy.stats import special_ortho_group
 from synthetic import pairs_of
 
 from twobody.benchmark.targets import METAL_LIKE, targets
+from twobody.encodings import ENCODINGS
 from twobody.models import MODELS
 from twobody.models.egnn import EquivariantNetwork
 from twobody.models.graphs import DimeNetwork, GCNNetwork, SchNetwork, ViSNetwork, bond_edges
-from twobody.models.images import MATRIX_CHANNELS, BothWays
+from twobody.models.images import BothWays
 from twobody.models.tabular import BondExpansion
 from twobody.models.train import Sizes
 
@@ -148,13 +149,13 @@ def test_the_bond_is_expanded_in_gaussians_of_both_columns():
     assert columns[0, 2 + 16 + 5] == 1
 
 
-@pytest.mark.parametrize("encoding", MATRIX_CHANNELS)
+@pytest.mark.parametrize("encoding", ["published", "field"])
 def test_both_ways_are_the_image_and_its_mirror(encoding):
     images = torch.randn(3, 10, 32, 32, generator=torch.Generator().manual_seed(0))
     both = BothWays(torch.nn.Flatten(), encoding)
     mirrored = both.mirrored(images)
     for channel in range(10):
-        axes = (-1, -2) if channel in MATRIX_CHANNELS[encoding] else (-1,)
+        axes = (-1, -2) if ENCODINGS[encoding].channels[channel].matrix else (-1,)
         assert torch.equal(mirrored[:, channel], images[:, channel].flip(axes))
     torch.testing.assert_close(both(images), ((images + mirrored) / 2).flatten(1))
     assert torch.equal(both(images), both(mirrored))

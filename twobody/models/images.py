@@ -5,14 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from twobody.encodings import get_encoding
 from twobody.models.tabular import Head
 from twobody.models.train import Batch, NetworkModel, Sizes
 
-N_CHANNELS = 10
+N_CHANNELS = 10  # of both encodings
 SIZE = 32
-
-MATRIX_CHANNELS: dict[str, tuple[int, ...]] = {"published": (), "field": (2, 3, 4, 6, 7)}
-"""Channels of each encoding whose rows and columns both run along the bond, or over orbitals."""
 
 
 class BothWays(nn.Module):
@@ -29,9 +27,8 @@ class BothWays(nn.Module):
         if encoding is None:
             raise ValueError("the samples have no images: make the task with an encoding")
         self.encoder = encoder
-        matrix = torch.zeros(N_CHANNELS, 1, 1, dtype=torch.bool)
-        matrix[list(MATRIX_CHANNELS[encoding])] = True
-        self.register_buffer("matrix", matrix, persistent=False)
+        matrix = torch.tensor([channel.matrix for channel in get_encoding(encoding).channels])
+        self.register_buffer("matrix", matrix[:, None, None], persistent=False)
 
     def mirrored(self, images: Tensor) -> Tensor:
         """Return images float32 [b, 10, 32, 32] of the pairs with their atoms swapped."""
