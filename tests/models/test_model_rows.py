@@ -11,7 +11,7 @@ import pytest
 from synthetic import ELEMENTS, pairs_of, swapped
 
 from twobody.benchmark.targets import METAL_LIKE, TRACKS, targets
-from twobody.encodings import field
+from twobody.encodings.field import FIELD
 from twobody.models import MODELS
 
 ROWS = [(model, track) for model, info in MODELS.items() for track in info.tracks]
@@ -66,10 +66,9 @@ def test_swapping_the_atoms_changes_no_prediction(model, track):
     made, test = fitted(model, track)
     other = swapped(test)
     if test.images is not None:
-        mirror = (
-            field.FIELD.flip if MODELS[model].encoding == "field" else lambda i: i[..., ::-1].copy()
-        )
-        other = replace(other, images=mirror(test.images))
+        of_field = MODELS[model].encoding == "field"
+        mirrored = FIELD.flip(test.images) if of_field else test.images[..., ::-1].copy()
+        other = replace(other, images=mirrored)
     one, two = made.predict(test), made.predict(other)
     for name, values in one.items():
         np.testing.assert_allclose(two[name], values, rtol=1e-4, atol=1e-4, err_msg=name)
