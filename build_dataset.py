@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import numpy as np
@@ -33,11 +33,8 @@ SOURCE = Path(__file__).resolve().parent
 _MOST_JOBS = 4  # more take memory and save no time: what they make is hashed in one thread
 
 
-class Digests(NamedTuple):
-    """SHA-256 of what an archive holds, which compression does not change, and of its file."""
-
-    content: str
-    file: str
+PATH = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def known_encoding(_: click.Context, __: click.Parameter, name: str) -> str:
@@ -49,8 +46,8 @@ def known_encoding(_: click.Context, __: click.Parameter, name: str) -> str:
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument("raw_data", default="raw_data", type=click.Path(path_type=Path))
-@click.argument("output", default=ARCHIVE, type=click.Path(path_type=Path))
+@click.argument("raw_data", default="raw_data", type=PATH)
+@click.argument("output", default=ARCHIVE, type=PATH)
 @click.option(
     "--encoding",
     default=DEFAULT,
@@ -69,15 +66,10 @@ def known_encoding(_: click.Context, __: click.Parameter, name: str) -> str:
 @click.option(
     "--per-pair-files",
     metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Also write one .npz file per pair into DIR; those of other pairs there are removed.",
 )
-@click.option(
-    "--release",
-    metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Also write the folder DIR/TwoBody, to be published.",
-)
+@click.option("--release", metavar="DIR", type=FOLDER, help="Also write DIR/TwoBody, to publish.")
 @click.version_option(__version__)
 def main(
     raw_data: Path,
@@ -111,7 +103,8 @@ def main(
             click.echo(write_release(release, archive, SOURCE))
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    summarise(archive, pairs, raw, digests, time.perf_counter() - start)
+    summarise(archive, pairs, raw, *digests)
+    click.echo(f"done in {time.perf_counter() - start:.1f} s")
 
 
 def default_jobs() -> int:
@@ -144,10 +137,9 @@ def refuse(raw: RawData) -> None:
     """List every problem and end the program."""
     for problem in raw.problems:
         click.echo(problem.error, err=True)
-    problems = counted(len(raw.problems), "problem")
-    pairs = counted(len(raw.bad - {NO_PAIR}), "pair")
+    count = f"{counted(len(raw.problems), 'problem')}, {counted(len(raw.bad - {NO_PAIR}), 'pair')}"
     advice = " (--skip-invalid leaves bad pairs out)" if raw.can_skip else ""
-    raise click.ClickException(f"{problems}, {pairs}; nothing was written{advice}")
+    raise click.ClickException(f"{count}; nothing was written{advice}")
 
 
 def encode(raw: RawData, encoding: str) -> Pairs:
@@ -167,10 +159,14 @@ def encode(raw: RawData, encoding: str) -> Pairs:
     return replace(pairs, encoding=encoding, images=images, provenance=provenance)
 
 
-def write_all(pairs: Pairs, raw: RawData, archive: Path, *, store: bool, jobs: int) -> Digests:
-    """Write archive and analysis to a staging folder, move them into place."""
-    folder = archive.parent
-    analysis = folder / ANALYSIS
+def write_all(
+    pairs: Pairs, raw: RawData, archive: Path, *, store: bool, jobs: int
+) -> tuple[str, str]:
+    """Write archive and analysis to a staging folder, move them into place.
+
+    Returns SHA-256 of what the archive holds, which compression does not change, and of its file.
+    """
+    folder, analysis = archive.parent, archive.parent / ANALYSIS
     folder.mkdir(parents=True, exist_ok=True)
     with staging(folder) as staged, progress_bar(len(pairs), "writing") as progress:
         with (staged / ARCHIVE).open("wb") as file:
@@ -183,34 +179,35 @@ def write_all(pairs: Pairs, raw: RawData, archive: Path, *, store: bool, jobs: i
             # No archive is published whose headers our reader refuses.
             Container(staged / ARCHIVE).close()
         flushed.result()  # the system reports a failure once
-        digests = Digests(content, file_digest.result())
+        digests = content, file_digest.result()
         if raw.problems:
             write_skipped(staged / SKIPPED_CSV, raw.problems, raw.pairs.path)
         analysis.mkdir(exist_ok=True)
-        moves = [(staged / name, analysis / name) for name in ANALYSIS_FILES]
-        moves = [move for move in moves if move[0].exists()]
+        written = [name for name in ANALYSIS_FILES if (staged / name).exists()]
+        moves = [(staged / name, analysis / name) for name in written]
         publish([*moves, (staged / ARCHIVE, archive)], folder)
         if not raw.problems:
             (analysis / SKIPPED_CSV).unlink(missing_ok=True)
     return digests
 
 
-def summarise(archive: Path, pairs: Pairs, raw: RawData, digests: Digests, seconds: float) -> None:
+def summarise(archive: Path, pairs: Pairs, raw: RawData, content: str, digest: str) -> None:
     """Say what was made of what."""
     skipped = raw.found - len(pairs)
     missing = int(np.isnan(pairs.label_values).sum())
     shape = " x ".join(map(str, pairs.images.shape)) if pairs.images else ""
-    click.echo(f"{archive}")
-    click.echo(f"  pairs     {raw.found} found, {len(pairs)} kept, {skipped} skipped")
-    click.echo(f"  labels    {len(LABELS)} per pair, {missing} values missing")
-    click.echo(f"  images    {shape} float32, encoding {pairs.encoding}")
-    click.echo(f"  size      {archive.stat().st_size / 1e6:.1f} MB")
-    click.echo(f"  SHA-256   {digests.file}")
-    click.echo(f"  content   {digests.content}")
-    click.echo(f"{archive.parent / ANALYSIS}")
+    click.echo(
+        f"{archive}\n"
+        f"  pairs     {raw.found} found, {len(pairs)} kept, {skipped} skipped\n"
+        f"  labels    {len(LABELS)} per pair, {missing} values missing\n"
+        f"  images    {shape} float32, encoding {pairs.encoding}\n"
+        f"  size      {archive.stat().st_size / 1e6:.1f} MB\n"
+        f"  SHA-256   {digest}\n"
+        f"  content   {content}\n"
+        f"{archive.parent / ANALYSIS}"
+    )
     if raw.problems:
         click.echo(f"  skipped   {skipped} pairs, listed in {SKIPPED_CSV}")
-    click.echo(f"done in {seconds:.1f} s")
 
 
 if __name__ == "__main__":

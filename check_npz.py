@@ -18,8 +18,7 @@ from twobody.archive.reader import pairs_in
 from twobody.check.against import check_against
 from twobody.check.compare import compare, format_comparison
 from twobody.check.describe import describe_pair, find_pair, format_overview, format_pair, overview
-from twobody.check.verify import checks_as_dicts, format_checks, has_errors, verify
-from twobody.pairs import Pairs
+from twobody.check.verify import checks_as_dicts, format_checks, has_errors, read_whole, verify
 from twobody.publish.figures import DRAWN_LABEL, map_figure, pair_figure, save_figure
 from twobody.publish.page import write_page
 
@@ -80,18 +79,23 @@ def main(
                     content = compare(archive, second)
                 show(content, format_comparison(content), as_json=as_json)
                 fine = content["equal"]
-            elif draw is not None:
-                draw_picture(read_whole(archive), draw, pair, label or DRAWN_LABEL)
-            elif report is not None:
-                read_whole(archive)
-                write_page(report, archive)
-            elif pair is not None:
-                pairs = read_whole(archive)
-                content = describe_pair(pairs, find_pair(pairs, pair))
-                show(content, format_pair(content), as_json=as_json)
             else:
-                content = overview(archive, read_whole(archive))
-                show(content, format_overview(content), as_json=as_json)
+                pairs = read_whole(archive)
+                row = None if pair is None else find_pair(pairs, pair)
+                if draw is not None:
+                    name = label or DRAWN_LABEL
+                    figure = map_figure(pairs, name) if row is None else pair_figure(pairs, row)
+                    save_figure(figure, draw)
+                elif report is not None:
+                    write_page(report, archive)
+                elif row is not None:
+                    content = describe_pair(pairs, row)
+                    show(content, format_pair(content), as_json=as_json)
+                else:
+                    content = overview(archive, pairs)
+                    show(content, format_overview(content), as_json=as_json)
+    except BrokenPipeError:
+        raise  # click ends quietly where nobody reads on, as after `| head`
     except (ParseError, OSError, ImportError) as error:
         raise CannotRead(str(error)) from error
     if not fine:
@@ -119,18 +123,6 @@ def check_new_files(file: Path, *, draw: Path | None, report: Path | None) -> No
             raise ParseError(path, None, f"a new file with the suffix {suffix}", f"{path.name!r}")
 
 
-def read_whole(archive: Container) -> Pairs:
-    """Read everything, also what is not shown, so that damage and hostile pickles are named."""
-    pairs = pairs_in(archive)
-    for name, member in archive.members.items():
-        if member.dtype.hasobject:
-            archive.read_objects(name)
-        else:
-            for _ in archive.blocks(name, 1):
-                pass
-    return pairs
-
-
 def show_checks(archive: Container, against: Path | None, *, as_json: bool) -> bool:
     """Run the checks, then those against the raw files; return whether none failed."""
     checks = verify(archive)
@@ -140,18 +132,11 @@ def show_checks(archive: Container, against: Path | None, *, as_json: bool) -> b
     return not has_errors(checks)
 
 
-def draw_picture(pairs: Pairs, path: Path, pair: str | None, label: str) -> None:
-    """Draw the channels of a pair, or without one the map of a label."""
-    if pair is None:
-        save_figure(map_figure(pairs, label), path)
-    else:
-        save_figure(pair_figure(pairs, find_pair(pairs, pair)), path)
-
-
 def show(content: Any, lines: Iterable[str], *, as_json: bool) -> None:
     """Print `content` as JSON or `lines`, control characters escaped: they come from the file."""
     if as_json:
-        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        click.echo(text.encode("utf-8", "backslashreplace"))  # half of a surrogate pair
         return
     for line in lines:
         click.echo("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line))

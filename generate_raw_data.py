@@ -194,7 +194,8 @@ def run(
             written, kept = campaign.write_inputs(output, plan(()))
             click.echo(f"{output}: {written} inputs written, {kept} pairs with outputs left alone")
             return
-        with pools.executor(scheduler, jobs or n_cores()) as (workers, compute):
+        pool = pools.cluster(scheduler) if scheduler else pools.this_machine(jobs or n_cores())
+        with pool as (workers, compute):
             command = pools.find_program(workers, dftb_command)
             if command is None:
                 where = "here" if scheduler is None else "on the cluster"
@@ -214,11 +215,11 @@ def run(
 
 def report(output: Path, account: Account) -> None:
     """Say what came of the pairs; exit with status 1 where some failed."""
-    for what, pairs in (
-        ("computed with other settings than asked for", account.retried),
-        ("computed, but not from every start", account.lost_starts),
-        ("failed", account.failed),
-    ):
+    for what, pairs in {
+        "computed with other settings than asked for": account.retried,
+        "computed, but not from every start": account.lost_starts,
+        "failed": account.failed,
+    }.items():
         for pair, reason in sorted(pairs.items()):
             click.echo(f"{pair} {what}: {reason}", err=True)
     click.echo(f"{output}: {', '.join(f'{n} {name}' for name, n in account.counts().items())}")

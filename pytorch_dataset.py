@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
+from twobody.encodings import get_encoding
 from twobody.samples import LazySequence, Missing, PairSamples, whole
 from twobody.text import PathLike
 
@@ -43,15 +44,7 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
     ----------
     targets : float32 tensor [N] or [N, T]
     pair_names, elements, atomic_numbers, geometries, channels, label_units, dropped
-        See `twobody.samples.PairSamples`.
-
-    Raises
-    ------
-    ParseError
-        The file is no dataset archive or is damaged, no pair has the labels, (missing='error') one
-        lacks them, or the archive lacks what the encoding draws from.
-    ValueError
-        A label is unknown or text, `missing` is none of the three, or the encoding is unknown.
+        See `twobody.samples.PairSamples`, also for what is raised.
 
     Examples
     --------
@@ -112,6 +105,33 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
         if self.target_transform is not None:
             target = self.target_transform(target)
         return image, target
+
+
+class FlipAtoms:
+    """A `transform` that swaps the atoms of an image: augmentation for encodings with that mirror.
+
+    Parameters
+    ----------
+    encoding : str
+    p : float
+        How often; torch's random numbers decide.
+
+    Raises
+    ------
+    ValueError
+        The encoding is unknown or has no such mirror.
+    """
+
+    def __init__(self, encoding: str = "field", p: float = 0.5) -> None:
+        self._encoding = get_encoding(encoding)
+        self._encoding.flip(np.empty((len(self._encoding.channels), 1, 1), np.float32))
+        self.p = p
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Return the image [..., C, S, S], or the one with its atoms swapped."""
+        if torch.rand(()) >= self.p:
+            return image
+        return torch.from_numpy(self._encoding.flip(image.numpy()))
 
 
 class _Sample(tuple[Tensor, Tensor]):

@@ -69,15 +69,8 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
     ----------
     targets : float32 tensor [N, T]
     pair_names, elements, atomic_numbers, geometries, channels, label_units, dropped
-        See `twobody.samples.PairSamples`; of a part of the dataset, its own.
-
-    Raises
-    ------
-    ParseError
-        The file is no dataset archive or is damaged, no pair has the labels, (missing='error') one
-        lacks them, or the archive lacks what the encoding draws from.
-    ValueError
-        A label is unknown or text, `missing` is none of the three, or the encoding is unknown.
+        See `twobody.samples.PairSamples`, also for what is raised; of a part of the dataset, its
+        own.
 
     Examples
     --------
@@ -155,21 +148,12 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
             graph = separate(type(graphs), graphs, operator.index(idx), slices, decrement=False)
             return graph.clone()  # it would be a view of what is stored
         fields = self.gather([idx])
-        fields["pair_name"] = fields["pair_name"][0]
-        return Data(**fields)
+        return Data(**fields | {"pair_name": fields["pair_name"][0]})
 
     def gather(self, indices: Sequence[int]) -> dict[str, Any]:
         """Gather the fields of pairs, one after the other; node numbers begin anew in each.
 
-        Parameters
-        ----------
-        indices : int [n]
-            Of the whole dataset.
-
-        Returns
-        -------
-        dict
-            Of tensors, but for `pair_name`, a list of str; see the class.
+        `indices` are of the whole dataset. All fields are tensors but `pair_name`, a list of str.
         """
         rows = self._kept[whole(indices)]
         index = torch.from_numpy(rows)
@@ -226,12 +210,9 @@ class _Graphs(LazySequence[Data]):
         batch.batch = one[:-1].repeat_interleave(2)
         batch.ptr = nodes
         per_pair = {"x": nodes, "pos": nodes, "z": nodes, "edge_index": edges, "edge_attr": edges}
-        taken_apart_by = {
-            "_num_graphs": n,
-            "_slice_dict": {name: per_pair.get(name, one) for name in fields},
-            "_inc_dict": dict.fromkeys(fields, none)
-            | {"edge_index": nodes[:-1], "pair_name": None},
-        }
+        steps = dict.fromkeys(fields, none) | {"edge_index": nodes[:-1], "pair_name": None}
+        slices = {name: per_pair.get(name, one) for name in fields}
+        taken_apart_by = {"_num_graphs": n, "_slice_dict": slices, "_inc_dict": steps}
         for name, value in taken_apart_by.items():
             setattr(batch, name, value)
         return batch
@@ -246,9 +227,8 @@ _collate_one_by_one = getattr(Collater.__call__, "__wrapped__", Collater.__call_
 @wraps(_collate_one_by_one)
 def _collate(collater: Collater, graphs: Any) -> Any:
     """Collate as PyG does, but at one go where nothing keeps from it."""
-    if isinstance(graphs, _Graphs) and not (
-        graphs.seen or collater.follow_batch or collater.exclude_keys
-    ):
+    asked_for_more = collater.follow_batch or collater.exclude_keys
+    if isinstance(graphs, _Graphs) and not graphs.seen and not asked_for_more:
         return graphs.batch()
     return _collate_one_by_one(collater, graphs)
 

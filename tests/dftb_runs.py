@@ -69,6 +69,9 @@ def shifted(source: Path, target: Path, energy: float, scale: float) -> None:
     pattern = r"(?m)^((?:Repulsive|Total|Total Mermin free) energy: +?)(-?\d+\.\d+) H .*$"
     text, n = re.subn(pattern, higher, path.read_text())
     assert n == 3
+    atoms = re.compile(r"(?m)^( +[12] +0\.00000000 +0\.00000000) +(-?\d\.\d{8})$")
+    text, n = atoms.subn(lambda row: f"{row[1]}{scale * float(row[2]):16.8f}", text)
+    assert n == 2
     path.write_text(text)
     path = target / "geo_end.xyz"
     head, rows = path.read_text().splitlines()[:2], path.read_text().splitlines()[2:]

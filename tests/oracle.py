@@ -36,6 +36,13 @@ def rows_below(lines: list[str], title: str) -> list[str]:
     return lines[first : lines.index("", first)]
 
 
+def moved_positions(lines: list[str]) -> dict[int, tuple[float, ...]]:  # (I5, 3F16.8)
+    """Read the positions [bohr] of the atoms that may move, by the atom counted from 0."""
+    first = lines.index("Coordinates of moved atoms (au):") + 1
+    rows = lines[first : lines.index("", first)]
+    return {int(r[:5]) - 1: tuple(number(r[k : k + 16]) for k in (5, 21, 37)) for r in rows}
+
+
 def detailed_out(text: str) -> Values:
     """Read the values of a detailed.out of an SCC geometry optimisation without spin."""
     lines = [line.rstrip() for line in text.split("\n")]
@@ -79,6 +86,7 @@ def detailed_out(text: str) -> Values:
         "mermin_free_energy": lambda: hartree("Total Mermin free energy"),
         "repulsive_energy": lambda: hartree("Repulsive energy"),
         "dipole_moment": dipole_moment,
+        "moved_positions": lambda: moved_positions(lines),
         "geometry_step": step,
         "scc_iteration": lambda: int(scc_line().split()[0]),
         "scc_total_electronic": lambda: scc_row(5, 23),

@@ -176,9 +176,28 @@ def test_control_characters_from_the_file_do_not_reach_the_terminal(built, tmp_p
         assert "\x1b" not in run(*arguments).output
 
 
+def test_half_a_surrogate_pair_is_escaped(built, tmp_path):
+    members = archives.members(built)
+    provenance = json.loads(str(members["provenance"])) | {"note": "\ud800"}
+    members["provenance"] = np.array(json.dumps(provenance))
+    path = archives.write(tmp_path / "half.npz", members)
+    assert run(path).exit_code == 0
+    assert json.loads(run(path, "--json").stdout)["provenance"]["note"] == "\ud800"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_it_ends_quietly_where_nobody_reads_on(built, arguments):
+    command = [sys.executable, "check_npz.py", str(built), *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
+        process.stdout.close()  # as `head` does, before anything has come
+        assert process.stderr.read() == b""
+    assert process.returncode in (0, 1)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e308])
 @pytest.mark.parametrize("write", [archives.write, archives.write_original])
-def test_values_that_are_no_numbers_are_violations_and_break_nothing(built, tmp_path, value, write):
+def test_values_that_are_not_finite_are_errors_and_break_nothing(built, tmp_path, value, write):
     members = archives.members(built)
     for name in ("label_values", "image_amplitudes", "metadata_values", "geometries", "images"):
         with np.errstate(over="ignore"):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from pages import ROOT, blocks, copy_of_repository, run
 
-from twobody.archive.layout import MEMBERS
+from twobody.archive.layout import members
+from twobody.encodings.published import PUBLISHED
 
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), ROOT / "raw_data" / "README.md"]
@@ -65,7 +66,7 @@ def fewer_pairs(archive, tmp_path):
     with np.load(archive, allow_pickle=True) as full:
         arrays = {
             name: full[name][::20] if "N" in shape[:1] else full[name]
-            for name, (_, shape) in MEMBERS.items()
+            for name, (_, shape, _) in members(PUBLISHED).items()
         }
     np.savez(tmp_path / archive.name, allow_pickle=True, **arrays)
     shutil.copytree(archive.parent / "analysis", tmp_path / "analysis")

@@ -28,5 +28,5 @@ class Toy(Encoding):
         images[:, 2] = pairs.atomic_numbers.sum(axis=1)[:, None, None]
         return images
 
-    def atom_pixels(self, channel, bond_length):  # noqa: ARG002 - the same at any length
+    def atom_pixels(self, channel, _pair):
         return np.array([[2.0, 4.0], [6.0, 4.0]]) if channel.name == "charge" else np.empty((0, 2))

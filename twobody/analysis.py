@@ -42,8 +42,9 @@ _MOST_VALUES = 10  # of a text label in the summary
 def write_analysis(folder: Path, pairs: Pairs) -> None:
     """Write the two CSV files and the summary into `folder`."""
     labels = pairs.label_columns()
-    _write_columns(folder / LABELS_CSV, pairs, labels)
-    _write_columns(folder / GEOMETRY_CSV, pairs, pairs.geometry_columns())
+    for file, columns in ((LABELS_CSV, labels), (GEOMETRY_CSV, pairs.geometry_columns())):
+        rows = _rows([pairs.names, *columns.values()])
+        _write_csv(folder / file, ["pair_name", *columns], rows)
     (folder / SUMMARY_TXT).write_text(summary(labels), encoding="utf-8", newline="\n")
 
 
@@ -56,25 +57,16 @@ def write_skipped(path: Path, problems: Sequence[PairProblem], raw_data: Path) -
     _write_csv(path, ["pair", "file", "line", "reason"], rows)
 
 
-def _write_columns(path: Path, pairs: Pairs, columns: Columns) -> None:
-    """Write columns of float64 or str; numbers as ``repr`` has them, missing ones as nothing."""
-    _write_csv(path, ["pair_name", *columns], _rows([pairs.names, *columns.values()]))
-
-
-def _rows(columns: Sequence[NDArray[Any]]) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of columns; few are Python's objects at a time."""
-    for start in range(0, len(columns[0]), _ROWS):
-        cells = (_cells(column[start : start + _ROWS]) for column in columns)
-        yield from zip(*cells, strict=True)
-
-
-def _cells(values: NDArray[Any]) -> list[Any]:
-    if values.dtype.kind != "f" or not np.isnan(values).any():
-        return list(values.tolist())
-    return [None if math.isnan(value) else value for value in values.tolist()]
+def _rows(columns: Sequence[NDArray[Any]]) -> Iterator[list[Any]]:
+    """Yield the rows of columns, None where a number is missing."""
+    for start in range(0, len(columns[0]), _ROWS):  # few are Python's objects at a time
+        cells = (column[start : start + _ROWS].tolist() for column in columns)
+        for row in zip(*cells, strict=True):
+            yield [None if cell != cell else cell for cell in row]  # noqa: PLR0124 - NaN
 
 
 def _write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a table; numbers as ``repr`` has them, None as nothing."""
     # Names of files need not be text on every system.
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -87,11 +79,8 @@ def summary(labels: Columns) -> str:
     lines = [
         f"{len(labels[LABELS[0].name])} pairs, {len(LABELS)} labels",
         "std is the standard deviation over all pairs that have the label (divided by n).",
-        "",
-        "This build beside the published dataset (arXiv 2512.01519)",
-        "",
-        *_orientation(labels),
-        "",
+        *("", "This build beside the published dataset (arXiv 2512.01519)", ""),
+        *(*_orientation(labels), ""),
     ]
     for label in LABELS:
         lines += ["", *_describe(labels[label.name], label)]
@@ -101,26 +90,24 @@ def summary(labels: Columns) -> str:
 def _present(values: NDArray[Any]) -> NDArray[Any]:
     """Return the values that are not missing; -0 is 0."""
     is_text = values.dtype.kind == "U"
-    present: NDArray[Any] = values[values != "" if is_text else ~np.isnan(values)]
-    return present if is_text else present + 0.0
+    return np.asarray(values[values != ""] if is_text else values[~np.isnan(values)] + 0.0)
 
 
 def _orientation(labels: Columns) -> Iterator[str]:
-    yield f"{'':28}{'this build':>26}{'published':>26}"
+    """Yield a table of this build beside the published dataset."""
+    rows: list[tuple[str, Any, Any]] = [("", "this build", "published")]
     for name, published in PUBLISHED.items():
         here = _present(labels[name])
         ours = (here.mean(), here.std(), here.min(), here.max()) if len(here) else (math.nan,) * 4
-        yield f"{name + ' mean, std':28}{_two(*ours[:2])}{_two(*published[:2])}"
-        yield f"{name + ' min, max':28}{_two(*ours[2:])}{_two(*published[2:])}"
+        for k, what in ((0, "mean, std"), (2, "min, max")):
+            one, other = (f"{values[k]:.2f}, {values[k + 1]:.2f}" for values in (ours, published))
+            rows.append((f"{name} {what}", one, other))
     for name, count in PUBLISHED_COVERAGE.items():
-        yield f"{'pairs with ' + name:28}{len(_present(labels[name])):26d}{count:26d}"
+        rows.append((f"pairs with {name}", len(_present(labels[name])), count))
     flags = _present(labels["metal_like"])
     share = flags.mean() if len(flags) else math.nan
-    yield f"{'metal-like share':28}{share:26.1%}{PUBLISHED_METAL_LIKE:26.0%}"
-
-
-def _two(first: float, second: float) -> str:
-    return f"{f'{first:.2f}, {second:.2f}':>26}"
+    rows.append(("metal-like share", f"{share:.1%}", f"{PUBLISHED_METAL_LIKE:.0%}"))
+    yield from (f"{name:28}{ours:>26}{theirs:>26}" for name, ours, theirs in rows)
 
 
 def _describe(values: NDArray[Any], label: Label) -> Iterator[str]:
@@ -137,15 +124,11 @@ def _describe(values: NDArray[Any], label: Label) -> Iterator[str]:
         yield f"  min, max   {present.min():.6g}, {present.max():.6g}"
         yield f"  median     {np.median(present):.6g}"
     else:
-        yield from _distribution(present)
+        counts = Counter(present.tolist())
+        most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))  # then the smaller
+        for value, count in most[:_MOST_VALUES]:
+            yield f"  {value!s:10} {count} ({count / len(present):.1%})"
+        if len(counts) > _MOST_VALUES:
+            yield f"  ...        {len(counts)} different values"
     if (present == present[0]).all() and len(values) > 1:
         yield f"  note       CONSTANT: every pair that has this label has {present[0]}"
-
-
-def _distribution(present: NDArray[Any]) -> Iterator[str]:
-    """Yield the most frequent values; of equally frequent ones the smaller first."""
-    counts = Counter(present.tolist())
-    for value, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_VALUES]:
-        yield f"  {value!s:10} {count} ({count / len(present):.1%})"
-    if len(counts) > _MOST_VALUES:
-        yield f"  ...        {len(counts)} different values"

@@ -10,25 +10,15 @@ class ParseError(ValueError):
     """Input that is not what it has to be.
 
     The message is one line, ``path:line: expected ..., found ...``, and all a person needs to find
-    and mend the fault.
-
-    Attributes
-    ----------
-    path : str
-        The file (or folder) at fault; ``<text>`` where text was parsed that came from no file.
-    line : int or None
-        Line number counted from 1; None where the fault is not in one line.
-    expected, found : str
-        What had to stand there, and what does.
+    and mend the fault. `path` is ``<text>`` where text came from no file; `line`, counted from 1,
+    is None where the fault is not in one line.
     """
 
     def __init__(
         self, path: str | os.PathLike[str] | None, line: int | None, expected: str, found: str
     ) -> None:
         self.path = "<text>" if path is None else os.fspath(path)
-        self.line = line
-        self.expected = expected
-        self.found = found
+        self.line, self.expected, self.found = line, expected, found
         place = self.path if line is None else f"{self.path}:{line}"
         super().__init__(f"{place}: expected {expected}, found {found}")
 
@@ -42,8 +32,7 @@ class ParseError(ValueError):
         return type(self), (self.path, self.line, self.expected, self.found)
 
 
-NO_PAIR = ""
-"""The pair name of a problem that concerns the input as a whole."""
+NO_PAIR = ""  # the pair name of a problem that concerns the input as a whole
 
 
 class PairProblem(NamedTuple):

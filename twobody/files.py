@@ -46,14 +46,21 @@ def staging(folder: Path) -> Iterator[Path]:
     """Make a hidden folder inside `folder` for outputs in the making, and remove it at the end.
 
     What killed runs left behind there is removed first; folders that live runs work in are locked
-    and stay.
+    and stay. A folder whose replacement was killed half-way is put back.
     """
     with ExitStack() as stack:
         with _locked(folder):
-            _recover(folder)
+            for before in folder.glob(f".*{_BEFORE}"):
+                target = before.with_name(before.name[1:].removesuffix(_BEFORE))
+                if target.exists():
+                    shutil.rmtree(before, ignore_errors=True)
+                else:
+                    before.rename(target)
             for old in folder.glob(".twobody-*.part"):
-                with suppress(OSError), _locked(old, wait=False):  # a live build holds its own
-                    shutil.rmtree(old)
+                # A live build holds the lock of its own; without locks nobody can tell.
+                with suppress(OSError), _locked(old, wait=False) as alone:
+                    if alone:
+                        shutil.rmtree(old)
             new = Path(tempfile.mkdtemp(prefix=".twobody-", suffix=".part", dir=folder))
             stack.callback(shutil.rmtree, new, ignore_errors=True)
             stack.enter_context(_locked(new))
@@ -113,26 +120,16 @@ def _exchange(first: Path, second: Path) -> bool:
     return status == 0  # otherwise an old kernel, or a file system without it
 
 
-def _recover(folder: Path) -> None:
-    """Put back folders whose replacement was killed half-way, remove those that were replaced."""
-    for before in folder.glob(f".*{_BEFORE}"):
-        target = before.with_name(before.name[1:].removesuffix(_BEFORE))
-        if target.exists():
-            shutil.rmtree(before, ignore_errors=True)
-        else:
-            before.rename(target)
-
-
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def lock(handle: int, *, wait: bool = True) -> None:
+def lock(handle: int, *, wait: bool = True) -> bool:
     """Take the lock of an open file or folder, and hold it until it is closed.
 
-    Where the system or the file system has no locks, nothing keeps processes apart.
+    Returns False where the system or the file system has no locks: nothing keeps processes apart.
 
     Raises
     ------
@@ -140,22 +137,24 @@ def lock(handle: int, *, wait: bool = True) -> None:
         Another process holds the lock, and `wait` is false.
     """
     if fcntl is None:
-        return
+        return False
     try:
         fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
+        return False
+    return True
 
 
 @contextmanager
-def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    if fcntl is None:  # Windows, where folders cannot be opened
-        yield
+def _locked(folder: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock of a folder; yield whether no live process can be at work there."""
+    if fcntl is None:  # Windows, where folders cannot be opened, nor removed with open files
+        yield True
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        lock(handle, wait=wait)
-        yield
+        yield lock(handle, wait=wait)
     finally:
         os.close(handle)

@@ -15,67 +15,40 @@ from numpy.typing import NDArray
 
 HARTREE_TO_EV = 27.211386245988  # CODATA 2018
 AU_TO_DEBYE = 2.541746473  # CODATA 2018: e a0 in debye
-BOHR_TO_ANGSTROM = 0.529177210903  # CODATA 2018
 
 Kind = Literal["number", "count", "flag", "text"]
 LabelValue = float | str | None
 
 _Float = NDArray[np.float64]
 
-_LEGAL_VALUES: dict[Kind, str] = {
-    "number": "in the range of float32",
-    "count": "a whole number",
-    "flag": "0 or 1",
-    "text": "text",
-}
+_LEGAL = {"number": "in the range of float32", "count": "a whole number", "flag": "0 or 1"}
 
 
 @dataclass(frozen=True)
 class Formula:
-    """How a label follows from others.
+    """How a label follows from others."""
 
-    Attributes
-    ----------
-    sources : tuple of str
-        Names of the labels that it follows from.
-    function : function
-        Of their values, float64 arrays of one shape; NaN is a missing value.
-    """
-
-    sources: tuple[str, ...]
-    function: Callable[..., Any]
+    sources: tuple[str, ...]  # names of the labels that it follows from
+    function: Callable[..., Any]  # of their values, float64 arrays of one shape; NaN is missing
 
     def __call__(self, labels: Mapping[str, Any]) -> NDArray[np.float64]:
         """Evaluate the formula; NaN where a source is missing or the formula has no value."""
         values = [np.asarray(labels[name], np.float64) for name in self.sources]
-        result: NDArray[np.float64] = self.function(*values)
-        return result
+        with np.errstate(all="ignore"):  # of numbers that mean nothing, inf is as good as any
+            return np.asarray(self.function(*values))
 
 
 @dataclass(frozen=True)
 class Label:
-    """One label.
+    """One label; a row of the table below."""
 
-    Attributes
-    ----------
-    column : str
-        The name in the CSV files; in lower case the name everywhere else.
-    unit : str
-        "1" where the value is a pure number, "0/1" for flags, "text" for text.
-    kind : "number", "count" (a whole number, 0 or more), "flag" (0 or 1) or "text"
-    group, meaning, source : str
-        For people; `source` is the file of DFTB+ and what is read there.
-    formula : Formula or None
-        How it follows from labels that stand before it, if it does.
-    """
-
-    column: str
-    unit: str
-    kind: Kind
+    column: str  # the name in the CSV files; in lower case the name everywhere else
+    unit: str  # "1" for a pure number, "0/1" for flags, "text" for text
+    kind: Kind  # a count is a whole number, 0 or more, a flag is 0 or 1
     group: str
     meaning: str
-    source: str
-    formula: Formula | None = None
+    source: str  # the file of DFTB+, and what is read there
+    formula: Formula | None = None  # how it follows from labels that stand before it, if it does
 
     @property
     def name(self) -> str:
@@ -85,27 +58,19 @@ class Label:
     @property
     def expected(self) -> str:
         """What a value has to be, for messages."""
-        if self.name == "n_atoms":
-            return f"{self.column} = 2"
-        return f"{self.column}, {_LEGAL_VALUES[self.kind]}"
+        legal = " = 2" if self.name == "n_atoms" else f", {_LEGAL.get(self.kind, 'text')}"
+        return self.column + legal
 
     def legal(self, values: _Float) -> NDArray[np.bool_]:
         """Tell which `values` of a numeric label are legal; NaN, a missing value, is."""
+        legal = np.abs(values) <= np.finfo(np.float32).max  # targets are float32
         if self.name == "n_atoms":
             legal = values == 2
         elif self.kind == "flag":
             legal = (values == 0) | (values == 1)
-        else:  # targets are float32
-            legal = np.abs(values) <= np.finfo(np.float32).max
-            if self.kind == "count":
-                legal &= (values >= 0) & (values == np.floor(values))
-        result: NDArray[np.bool_] = legal | np.isnan(values)
-        return result
-
-
-def _gap(homo: _Float, lumo: _Float) -> _Float:
-    result: _Float = np.maximum(lumo - homo, 0.0)
-    return result
+        elif self.kind == "count":
+            legal &= (values >= 0) & (values == np.floor(values))
+        return np.asarray(legal | np.isnan(values))
 
 
 def _where_positive(values: _Float) -> _Float:
@@ -153,7 +118,7 @@ system_id_guess        | text | text   | system      | name of the pair         
 """  # noqa: E501 - a table: column, unit, kind, group, meaning, source
 
 _FORMULAS: dict[str, Formula] = {
-    "e_g_ev": Formula(("e_homo_ev", "e_lumo_ev"), _gap),
+    "e_g_ev": Formula(("e_homo_ev", "e_lumo_ev"), lambda homo, lumo: np.maximum(lumo - homo, 0.0)),
     "i_ev": Formula(("e_homo_ev",), np.negative),
     "a_ev": Formula(("e_lumo_ev",), np.negative),
     "chi_ev": Formula(("i_ev", "a_ev"), lambda i, a: (i + a) / 2),

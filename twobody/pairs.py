@@ -22,11 +22,8 @@ Image = NDArray[np.float32]
 Index = NDArray[np.int64] | NDArray[np.bool_] | slice
 Columns = dict[str, NDArray[Any]]
 
-MAX_L = 3
-"""Largest angular momentum of an orbital: s, p, d and f."""
-
-N_ORBITALS = (MAX_L + 1) ** 2
-"""Orbitals (l, m) of an atom with l = 0 ... 3; the index of one is l·l + l + m."""
+MAX_L = 3  # largest angular momentum of an orbital: s, p, d and f
+N_ORBITALS = (MAX_L + 1) ** 2  # orbitals (l, m) of an atom; the index of one is l·l + l + m
 
 ROW = np.dtype(
     [
@@ -35,10 +32,10 @@ ROW = np.dtype(
         ("atom_populations", "<f8", (2,)),  # [e] of detailed.out
         ("charges", "<f8", (2,)),  # [e] gross charges
         ("orbital_populations", "<f8", (2, N_ORBITALS)),  # [e] summed over shells and spins
-        ("dipole", "<f8", (3,)),  # [au]
-        ("total_charge", "<f8"),  # [e]
+        ("total_charge", "<f8"),  # [e] from here on what archives call metadata
         ("fermi_level", "<f8"),  # [H]
         ("total_energy", "<f8"),  # [H]
+        ("dipole", "<f8", (3,)),  # [au]
         ("num_atoms", "<f8"),
         ("bond_length", "<f8"),  # [Å]
     ]
@@ -50,7 +47,7 @@ METADATA_NAMES: tuple[str, ...] = (
     *("total_charge", "fermi_level", "total_energy"),
     *("dipole_x", "dipole_y", "dipole_z", "num_atoms", "bond_length"),
 )
-"""The numbers that archives hold as metadata: columns of `ROW`, with the dipole as x, y and z."""
+"""The numbers that archives hold as metadata: the last of `ROW`."""
 
 
 class Images(Protocol):
@@ -69,45 +66,20 @@ class Images(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """N pairs of atoms, sorted by name in everything that this project writes.
+    """N pairs of atoms, sorted by name in everything that this project writes."""
 
-    Attributes
-    ----------
-    path : Path
-        The raw data or the archive that they come from, for messages.
-    names : str [N]
-        ``A_B``.
-    elements : str [N, 2]
-        Symbols.
-    rows : structured array [N] of `ROW`
-        ``rows["charges"]`` is float64 [N, 2], and so on.
-    label_names, label_units : str [L]
-        Of the numeric labels; a unit is empty where nobody says it (archives of other origin).
-    label_values : float64 [N, L]
-        NaN where missing.
-    text_label_names : str [T]
-    text_label_values : str [N, T]
-        Empty where missing.
-    encoding : str
-        Name of the encoding of the images; see `twobody.encodings`.
-    images : Images or None
-        None before they are encoded.
-    provenance : dict or None
-        What JSON can hold; None in archives of the original project.
-    """
-
-    path: Path
-    names: NDArray[np.str_]
-    elements: NDArray[np.str_]
-    rows: NDArray[np.void]
-    label_names: NDArray[np.str_]
-    label_units: NDArray[np.str_]
-    label_values: Float
-    text_label_names: NDArray[np.str_]
-    text_label_values: NDArray[np.str_]
-    encoding: str = ""
-    images: Images | None = None
-    provenance: Mapping[str, Any] | None = None
+    path: Path  # the raw data or the archive that they come from, for messages
+    names: NDArray[np.str_]  # [N] A_B
+    elements: NDArray[np.str_]  # [N, 2] symbols
+    rows: NDArray[np.void]  # [N] of ROW: rows["charges"] is float64 [N, 2], and so on
+    label_names: NDArray[np.str_]  # [L] of the numeric labels
+    label_units: NDArray[np.str_]  # [L] empty where nobody says it (archives of other origin)
+    label_values: Float  # [N, L] NaN where missing
+    text_label_names: NDArray[np.str_]  # [T]
+    text_label_values: NDArray[np.str_]  # [N, T] empty where missing
+    encoding: str = ""  # name of the encoding of the images; see twobody.encodings
+    images: Images | None = None  # None before they are encoded
+    provenance: Mapping[str, Any] | None = None  # JSON; None in archives of the original project
 
     def __len__(self) -> int:
         return len(self.names)
@@ -140,10 +112,8 @@ class Pairs:
     @property
     def metadata(self) -> Float:
         """The columns `METADATA_NAMES`, float64 [N, 8]."""
-        rows = self.rows
-        before = [rows[name] for name in ("total_charge", "fermi_level", "total_energy")]
-        after = [rows[name] for name in ("num_atoms", "bond_length")]
-        return np.column_stack([*before, rows["dipole"], *after])
+        numbers: Float = self.rows.view(np.float64).reshape(len(self), ROW.itemsize // 8)
+        return numbers[:, -len(METADATA_NAMES) :]
 
     def label(self, name: str) -> Float:
         """Return a numeric label, float64 [N]; NaN where missing, and everywhere if unknown."""
@@ -152,9 +122,8 @@ class Pairs:
 
     def label_columns(self) -> Columns:
         """Return every label by name, those of the schema in its order, unknown ones behind."""
-        numeric = dict(zip(self.label_names.tolist(), self.label_values.T, strict=True))
-        texts = dict(zip(self.text_label_names.tolist(), self.text_label_values.T, strict=True))
-        columns = {**numeric, **texts}
+        columns = dict(zip(self.label_names.tolist(), self.label_values.T, strict=True))
+        columns |= zip(self.text_label_names.tolist(), self.text_label_values.T, strict=True)
         known = [label.name for label in LABELS if label.name in columns]
         return {name: columns[name] for name in dict.fromkeys([*known, *columns])}
 
@@ -162,8 +131,8 @@ class Pairs:
         """Return elements, positions [Å], populations [e] and bond length [Å] by name."""
         columns: Columns = {f"element_{k + 1}": self.elements[:, k] for k in range(2)}
         for k in range(2):
-            positions = self.rows["positions"][:, k].T
-            columns |= {f"{axis}{k + 1}": x for axis, x in zip("xyz", positions, strict=True)}
+            positions = self.rows["positions"][:, k]
+            columns |= {f"{axis}{k + 1}": positions[:, i] for i, axis in enumerate("xyz")}
             columns[f"population_{k + 1}"] = self.rows["populations"][:, k]
         return columns | {"bond_length_ang": self.rows["bond_length"]}
 
@@ -171,10 +140,11 @@ class Pairs:
         """Return geometries, metadata and labels as a table with the pairs' names as its index."""
         import pandas as pd  # noqa: PLC0415 - builds do without, and it takes longer than their start
 
-        metadata = dict(zip(METADATA_NAMES, self.metadata.T, strict=True))
-        del metadata["bond_length"]  # stands in the geometry
-        columns = self.geometry_columns() | {f"metadata {k}": v for k, v in metadata.items()}
-        return pd.DataFrame(columns | self.label_columns(), pd.Index(self.names, name="pair_name"))
+        numbers = zip(METADATA_NAMES, self.metadata.T, strict=True)
+        # The bond length stands in the geometry.
+        metadata = {f"metadata {k}": v for k, v in numbers if k != "bond_length"}
+        columns = self.geometry_columns() | metadata | self.label_columns()
+        return pd.DataFrame(columns, pd.Index(self.names, name="pair_name"))
 
 
 def empty_rows(n: int, dtype: np.dtype[np.void] = ROW) -> NDArray[np.void]:
@@ -202,8 +172,7 @@ def dense_orbitals(
 def distances(positions: Float) -> Float:
     """Distances [...] between the two atoms of `positions`, [..., 2, 3]; in their unit."""
     vectors = positions[..., 1, :] - positions[..., 0, :]
-    lengths: Float = np.sqrt((vectors**2).sum(axis=-1))
-    return lengths
+    return np.asarray(np.sqrt((vectors**2).sum(axis=-1)))
 
 
 def is_pair_name(name: str) -> bool:

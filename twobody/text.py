@@ -109,10 +109,7 @@ def decode(data: bytes, path: PathLike) -> str:
 
 
 def split_lines(text: str) -> list[str]:
-    """Split at LF or CRLF only, so that line numbers are those an editor shows.
-
-    The last item is what follows the last line end: empty where the file ends with one.
-    """
+    """Split at LF or CRLF only, as editors do; the last item is what follows the last line end."""
     return [line.rstrip() for line in text.split("\n")]
 
 
@@ -147,13 +144,7 @@ def parse_number(token: str, path: PathLike | None, line: int | None, what: str)
 
 
 def parse_integer(token: str, path: PathLike | None, line: int | None, what: str) -> int:
-    """Read a decimal integer.
-
-    Raises
-    ------
-    ParseError
-        `token` is not an integer.
-    """
+    """Read a decimal integer of at most 18 digits; see `parse_number`."""
     if _INTEGER.fullmatch(token) is None:
         raise ParseError(path, line, f"{what}, an integer", quote(token))
     return int(token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zipfile
 from collections.abc import Callable
@@ -120,6 +121,52 @@ def test_pickled_members_are_listed_and_never_decoded_as_plain_data(path):
 def test_a_missing_file_is_refused(path):
     with pytest.raises(ParseError, match="a readable file, found No such file"):
         Container(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_named_pipe_is_refused_and_not_waited_for(path):
+    os.mkfifo(path)
+    with pytest.raises(ParseError, match="a regular file, found a folder, named pipe or device"):
+        Container(path)
+
+
+@pytest.mark.parametrize(
+    "path", ["/dev/zero", "/dev/null", "/dev/tty", os.fspath(Path(__file__).parent)]
+)
+def test_a_device_or_folder_is_refused(path):
+    with pytest.raises(ParseError, match=r"a (regular|readable) file"):
+        Container(path)
+
+
+def test_a_link_to_a_file_is_opened(path):
+    path.with_suffix(".real").write_bytes(saved())
+    path.symlink_to(path.with_suffix(".real"))
+    assert read_all(path)
+
+
+def test_a_file_that_is_replaced_meanwhile_is_read_to_its_end(path):
+    path.write_bytes(saved())
+    with Container(path) as archive:
+        other = path.with_suffix(".other")
+        other.write_bytes(
+            saved(**{name: array[:0] for name, array in ARRAYS.items() if array.ndim})
+        )
+        other.replace(path)
+        for name, array in ARRAYS.items():
+            np.testing.assert_array_equal(archive.read(name), array)
+
+
+def test_nothing_is_left_open_where_a_file_is_refused(path):
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("the system does not list open files")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for data in (b"", b"text", saved() + b"more", zipped(("../a.npy", b""))):
+        path.write_bytes(data)
+        with pytest.raises(ParseError):
+            Container(path)
+    with pytest.raises(ParseError):
+        Container(path.parent)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @pytest.mark.parametrize("data", [b"", b"text", b"\x93NUMPY", b"PK\3\4" + bytes(100)])

@@ -92,7 +92,8 @@ def gadgets(command: str) -> Iterator[tuple[str, bytes]]:
 
 def pickled_objects(objects: list[Any], protocol: int) -> bytes:
     array = np.empty(len(objects), dtype=object)
-    array[:] = objects
+    for i, item in enumerate(objects):
+        array[i] = item
     return pickle.dumps(array, protocol)
 
 
@@ -146,10 +147,82 @@ def bombs(n: int) -> Iterator[tuple[str, bytes]]:
     )
     yield "negative shape", plain[:shape] + b"J\xff\xff\xff\xff" + plain[shape + 2 :]
     yield "wide text", inside(b"}").replace(b"O8", b"U9", 1)
+    yield "deep tuple as a name", inside(b")" + b"\x85" * 300_000 + b"\x8c\x01a\x93")
+    yield "scalar of a number", inside(b"cnumpy.core.multiarray\nscalar\n(K\x01C\x01\x00tR")
+    endless = b"(\x8a\xff" + b"\x7f" * 255 + b"q\xf1" + b"h\xf1" * 49_999 + b"t"
+    yield "shape of 50,000 integers of 2040 bits", plain[:shape] + endless + plain[shape + 3 :]
+    yield "60 million dicts", inside(b"}" * 60_000_000)
+    yield "many texts of one scalar", inside(scalars_of_one_text())
     yield "no array", b"N."
     yield "empty", b""
     yield "no end", plain[:-1]
     yield "noise", bytes(range(256)) * 40
+
+
+def scalars_of_one_text() -> bytes:
+    """Return a list of 100,000 scalars, each made of the same 4 MB of text."""
+    scalar = pickle.dumps(np.str_("x" * 999_999), 3)[2:-1]
+    at = scalar.index(b"B")  # the bytes, then the number that they get, then a tuple and the call
+    size = int.from_bytes(scalar[at + 1 : at + 5], "little")
+    text = scalar[at : at + 5 + size]
+    call = b"h\xf2h\xf3h\xf4\x86R"
+    name, dtype = scalar[: scalar.index(b"q\x00")], scalar[scalar.index(b"cnumpy\ndtype") : at]
+    return b"](" + name + b"q\xf2" + dtype + b"q\xf3" + text + b"q\xf4" + call * 100_000 + b"e"
+
+
+def many_rows() -> Iterator[tuple[str, bytes]]:
+    """Yield archives of the original project in which few bytes are an array for many pairs."""
+
+    def archive(n: int, **objects: bytes) -> bytes:
+        arrays = {
+            "images": np.zeros((n, 10, 1, 1), np.float32),
+            "geometries": np.zeros((n, 2, 4), np.float32),
+            "elements": np.full((n, 2), "H"),
+            "pair_names": np.arange(n).astype("<U8"),
+        }
+        file, header = io.BytesIO(), io.BytesIO()
+        description = {"descr": "|O", "fortran_order": False, "shape": (n,)}
+        np.lib.format.write_array_header_1_0(header, description)
+        np.savez_compressed(file, **{k: v for k, v in arrays.items() if k not in objects})
+        with zipfile.ZipFile(io.BytesIO(file.getvalue())) as plain:
+            members = [(name, plain.read(name)) for name in plain.namelist()]
+        wrapped = [(f"{name}.npy", header.getvalue() + data) for name, data in objects.items()]
+        return zipped([*members, *wrapped])
+
+    row = dict.fromkeys((f"label_{k}" for k in range(20_000)), 1.0)
+    yield (
+        "one dict of 20,000 keys in 20,000 rows",
+        archive(20_000, labels=pickled_objects([row] * 20_000, 3)),
+    )
+    sparse = [{f"label_{i}": 1.0} for i in range(20_000)]
+    yield "a label of its own for 20,000 pairs", archive(20_000, labels=pickled_objects(sparse, 3))
+    for text in ("a text", "x"):
+        texts = [{"note": text * 5_000_000}, *({"note": "x"} for _ in range(2_999))]
+        yield f"a label of {len(text) * 5} MB", archive(3_000, labels=pickled_objects(texts, 3))
+    notes = [{f"note_{k}": "x" * (5_000 if i == 0 else 1) for k in range(30)} for i in range(3_000)]
+    yield "thirty labels of 5 kB", archive(3_000, labels=pickled_objects(notes, 3))
+    yield (
+        "a name of 30 MB",
+        archive(
+            1_000,
+            labels=pickled_objects([{"x" * 30_000_000: 1.0, **row}, *({} for _ in range(999))], 3),
+        ),
+    )
+    image = np.zeros((10, 960, 960), np.float32)
+    yield "one array in 1,000 rows", archive(1_000, images=pickled_objects([image] * 1_000, 3))
+    small = [np.zeros((10, 1, 1), np.float32) for _ in range(1_000)]
+    yield (
+        "no pixels in 1,000 rows",
+        archive(1_000, images=pickled_objects([image[:, :0] for image in small], 3)),
+    )
+    names = [np.array(["H", "x" * 900_000]), *(np.array(["H", "H"]) for _ in range(999))]
+    yield "wide text in 1,000 rows", archive(1_000, elements=pickled_objects(names, 3))
+    yield (
+        "one name of 30 MB in 1,000",
+        archive(1_000, pair_names=pickled_objects(["x" * 30_000_000, *map(str, range(999))], 3)),
+    )
+    dipoles = [{"dipole_moment": np.zeros(3_000_000)} for _ in range(2)]
+    yield "dipole moments of 3 million numbers", archive(2, metadata=pickled_objects(dipoles, 3))
 
 
 # ---- .npy headers ----
@@ -360,8 +433,8 @@ def attacks(whole: Path, folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yield names and bytes of hostile archives made from a whole one.
 
     Where a name says ``harmless``, only a reader suffers that believes what a pickle says of sizes.
-    Where it begins with ``unread``, the fault stands where only ``check_npz.py --verify`` looks: in
-    the dicts of an archive of ours.
+    Where it begins with ``unread``, the fault stands where no loader looks, but every mode of
+    ``check_npz.py`` does: in the dicts of an archive of ours.
     """
     with zipfile.ZipFile(whole) as archive:
         members = [(name, archive.read(name)) for name in archive.namelist()]
@@ -388,6 +461,7 @@ def attacks(whole: Path, folder: Path) -> Iterator[tuple[str, bytes]]:
     for name, data in headers(command):
         yield f"{name} in label_values", zipped(with_member(members, "label_values.npy", data))
         yield f"{name} in original images", zipped(with_member(original, "images.npy", data))
+    yield from many_rows()
     yield from zip_files(members)
     for name, data in deflate_bombs(members):
         yield name, data

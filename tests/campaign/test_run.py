@@ -8,7 +8,7 @@ import pytest
 from dftb_runs import RAW_DATA, STAND_IN, StandIn, is_dead, wait_for
 
 from twobody import files
-from twobody.campaign.run import Job, Rung, Start, Stopped, compute_pair, is_done, is_physical
+from twobody.campaign.run import Job, Rung, Stopped, compute_pair, is_done, is_physical
 from twobody.raw_data.derive import collect_pair
 from twobody.raw_data.folders import find_pairs
 
@@ -25,10 +25,10 @@ def stand_in(tmp_path, monkeypatch):
 
 
 def job(stand_in, n_rungs=1, factors=(1.0,), time_limit=60.0, command=None):
-    starts = tuple(
-        Start(f, tuple(Rung(f"rung {i}", 300.0, f"{GEOMETRY}# {f}, {i}\n") for i in range(n_rungs)))
+    starts = {
+        f: tuple(Rung(f"rung {i}", 300.0, f"{GEOMETRY}# {f}, {i}\n") for i in range(n_rungs))
         for f in factors
-    )
+    }
     plan, log = stand_in.output.parent / "plan.json", stand_in.calls_log
     program = (sys.executable, *map(str, (STAND_IN, stand_in.recorded, plan, log)))
     stand_in.output.mkdir(exist_ok=True)
@@ -119,7 +119,7 @@ def test_a_program_that_removes_its_input_leaves_a_pair_that_is_done(stand_in):
     stand_in.set_plan({"H_O": ["tidy 0"]})
     this = job(stand_in)
     compute_pair(this)
-    assert (this.folder / "dftb_in.hsd").read_text() == this.starts[0].rungs[0].text
+    assert (this.folder / "dftb_in.hsd").read_text() == this.starts[1.0][0].text
     assert is_done(this)
 
 

@@ -63,15 +63,28 @@ def test_a_value_that_the_raw_files_do_not_have_is_found(
     assert findings[0].message.startswith(f"{quantity} is ")
 
 
-def test_one_changed_digit_of_a_raw_file_is_found(built, small_raw_data):
-    replace(small_raw_data / LABELS_FILE, "\nH_Li,-13.29", "\nH_Li,-13.39")
+def change_label(raw_data, label, value):
+    """Change a label of H_Li in the label file; return what it was."""
+    header, *lines = (raw_data / LABELS_FILE).read_text(encoding="utf-8").splitlines()
+    cells = next(line for line in lines if line.startswith("H_Li,")).split(",")
+    changed, place = [*cells], header.split(",").index(label)
+    changed[place] = value
+    replace(raw_data / LABELS_FILE, ",".join(cells), ",".join(changed))
+    return cells[place]
+
+
+def test_a_changed_label_that_no_other_file_holds_is_found(built, small_raw_data):
+    change_label(small_raw_data, "max_occupancy", "1.5")
     findings = found(built, small_raw_data)["raw values", False]
-    assert findings == [
-        (
-            "H_Li",
-            "total_energy_ev is -13.292942241629065, in the raw files -13.392942241629065",
-        )
-    ]
+    assert findings == [("H_Li", "max_occupancy is 2.0, in the raw files 1.5")]
+
+
+def test_one_changed_digit_of_what_two_files_hold_is_found_with_both(built, small_raw_data):
+    replace(small_raw_data / LABELS_FILE, "\nH_Li,-13.29", "\nH_Li,-13.39")
+    (finding,) = found(built, small_raw_data)["raw pairs", False]
+    assert finding.pair == "H_Li"
+    message = "expected total_energy_eV of H_Li/detailed.out, -13.292942 eV, found -13.392942 eV"
+    assert finding.message.endswith(message)
 
 
 def test_pairs_that_only_one_side_has_are_found(built, small_raw_data, tmp_path):
@@ -115,19 +128,11 @@ def test_raw_files_of_the_same_values_but_other_bytes_are_suspect(built, small_r
 
 
 def test_label_files_that_do_not_follow_from_the_output_are_suspect(small_raw_data, tmp_path):
-    text = (small_raw_data / LABELS_FILE).read_text(encoding="utf-8")
-    header, *lines = text.splitlines()
-    position = header.split(",").index("E_HOMO_eV")
-    cells = next(line for line in lines if line.startswith("H_Li,")).split(",")
-    changed = [*cells]
-    changed[position] = "-1.5"
-    replace(small_raw_data / LABELS_FILE, ",".join(cells), ",".join(changed))
+    was = change_label(small_raw_data, "max_occupancy", "1.5")
     path = archives.build(small_raw_data, tmp_path / "built" / "small.npz")
     findings = found(path, small_raw_data)
     assert list(findings) == [("derived labels", True)]
-    assert findings["derived labels", True] == [
-        ("H_Li", f"e_homo_ev is -1.5, derived {cells[position]}")
-    ]
+    assert findings["derived labels", True] == [("H_Li", f"max_occupancy is 1.5, derived {was}")]
 
 
 def test_without_levels_labels_cannot_be_derived_which_is_suspect(built, small_raw_data):

@@ -164,6 +164,20 @@ def test_dicts_are_compared_though_loaders_read_columns(compared, small):
     assert difference["second"] == 99
 
 
+def test_what_is_no_dict_among_the_dicts_is_compared_too(compared, small):
+    small["labels"][row(small, "H_He")] = 5
+    differences = compared()["differences"]
+    assert {d["pair"] for d in differences} == {"H_He"}
+    assert (differences[-1]["quantity"], differences[-1]["second"]) == ("labels not a dict", 5)
+
+
+def test_a_text_in_the_place_of_a_number_differs_from_it(compared, small):
+    small["labels"][row(small, "H_Li")]["e_g_ev"] = "3.157"
+    (difference,) = compared()["differences"]
+    assert (difference["quantity"], difference["pair"]) == ("labels e_g_ev", "H_Li")
+    assert (difference["first"], difference["second"]) == (3.157, "3.157")
+
+
 def test_dicts_that_are_wrong_in_both_are_equal(tmp_path, small):
     small["labels"][0]["e_g_ev"] = np.nan
     small["metadata"][0]["dipole_moment"] = [0.0, 0.0, 1.0]

@@ -28,6 +28,9 @@ def values(detailed: DetailedOut) -> dict[str, object]:
     for field in fields(detailed):
         value = getattr(detailed, field.name)
         plain[field.name] = tuple(value.tolist()) if isinstance(value, np.ndarray) else value
+    if detailed.moved_positions is not None:
+        moved = {atom: tuple(xyz.tolist()) for atom, xyz in detailed.moved_positions.items()}
+        plain["moved_positions"] = moved
     orbitals = plain.pop("orbitals")
     for name in ("atom", "shell", "l", "m", "population"):
         column = None if orbitals is None else tuple(getattr(orbitals, name).tolist())
@@ -61,6 +64,7 @@ def test_values_of_a_real_file():
         "mermin_free_energy": -0.4885066171,
         "repulsive_energy": 0.0004818390,
         "dipole_moment": (0.0, 0.0, 1.36785914),
+        "moved_positions": {0: (0.0, 0.0, -0.17458413), 1: (0.0, 0.0, 3.17924845)},
         "geometry_step": 5,
         "scc_iteration": 4,
         "scc_total_electronic": -0.48898846,
@@ -242,9 +246,26 @@ def test_headings_of_a_step_and_ends_of_a_run(heading, end, step, converged):
     assert_same(parse_detailed_out(text), parse_detailed_out(H_LI), **different)
 
 
+def test_atoms_that_may_not_move_have_no_moved_position():
+    text = replaced(H_LI, "    1      0.00000000      0.00000000     -0.17458413\n", "")
+    expected = {1: [0.0, 0.0, 3.17924845]}
+    moved = parse_detailed_out(text).moved_positions
+    assert {atom: position.tolist() for atom, position in moved.items()} == expected
+
+
+@pytest.mark.parametrize("row", ["    2      0.0      0.0", "    1 0 0 3.2", "    3 0 0 3.2", ""])
+def test_a_row_of_moved_atoms_that_is_none_is_refused(row):
+    last = "    2      0.00000000      0.00000000      3.17924845\n"
+    text = replaced(H_LI, last, f"{row}\n" if row else "")
+    if not row:
+        text = replaced(text, "    1      0.00000000      0.00000000     -0.17458413\n", "")
+    with pytest.raises(ParseError, match=r"expected (a row of moved|atoms counted up)"):
+        parse_detailed_out(text)
+
+
 def test_a_static_geometry_has_no_step_and_no_geometry_status(text):
     detailed = parse_detailed_out(layouts.static(text))
-    different = {"geometry_step": None, "geometry_converged": None}
+    different = {"geometry_step": None, "geometry_converged": None, "moved_positions": None}
     assert_same(detailed, parse_detailed_out(text), **different)
 
 
@@ -481,11 +502,11 @@ STARS = "*" * 16
         ("step: 5", "step: " + "5" * 5000, 67, "the heading 'Geometry optimization", "none"),
         ("Geometry optimization", "MD", 67, "'Molecular dynamics completed' or", "the end"),
         (" iSCC", "iSCCC", 67, "the iSCC heading once in the step", "0 times"),
-        ("   -0.48898846E+00", "", 8, "the SCC row: iteration, two energies, error", "'4"),
+        ("   -0.48898846E+00", "", 8, "the SCC row, 4 columns", "'4"),
         ("-0.48898846E+00", "0.48898846E+00", 8, "the total electronic energy of the", "'4"),
         ("0.16582330E-08", "-0.1582330E-08", 8, "an SCC error that is not negative", "'4"),
         ("    4   -0", "   -4   -0", 8, "an SCC iteration counted from 1", "'-4"),
-        ("    4   -0", "    *   -0", 8, "the SCC iteration, an integer", "'*'"),
+        ("    4   -0", "    *   -0", 8, "a value of the SCC row, an integer", "'*'"),
         ("-0.59087403E-06", "NaN", 8, "a value of the SCC row, a number", "'NaN'"),
         ("*\n iSCC", "*\n\n iSCC", 7, "a line of 80 asterisks", "''"),
         ("charge:     0.0", "charge:     0.1", 15, "the sum of the gross charges", "'Total"),
@@ -493,7 +514,13 @@ STARS = "*" * 16
         ("charge:     0.00000000", "charge:" + STARS, 15, "the total charge, a number", STARS),
         (" Atom           Charge\n", "", 18, "the column heading 'Atom Charge'", "'1 "),
         ("    1      -0.40784956\n", "", 19, "the row of atom 1", "'2 "),
-        ("    1      -0.40784956", "    1 " + STARS, 19, "a row's value, a number", STARS),
+        (
+            "    1      -0.40784956",
+            "    1 " + STARS,
+            19,
+            "a value of a row of the table, a number",
+            STARS,
+        ),
         ("    1      -0.40784956", "    1       0.40784956", 15, "0.81569912", "'Total"),
         ("    2       0.40784956", "    3       0.40784956", 20, "the row of atom 2", "'3 "),
         ("    2       0.40784956\n", "", 25, "1 atoms", "2"),
@@ -503,16 +530,28 @@ STARS = "*" * 16
         ("    2   2   1       0.21", "    2   2   1      -0.21", 32, "0.21396810, the sum", "'2 "),
         ("    2   2   1       0.21396810\n", "", 31, "a row for each atom or shell", "'2 "),
         (ROW, ROW.replace("0.2139", "-.2139"), 32, "-0.21396810, the sum over", "'2 "),
-        (ROW, ROW.replace("      0.21396810", STARS), 39, "a row's value, a number", STARS),
-        (ROW, ROW.replace("0.21396810", "NaN"), 39, "a row's value, a number", "'NaN'"),
+        (
+            ROW,
+            ROW.replace("      0.21396810", STARS),
+            39,
+            "a value of a row of the table, a number",
+            STARS,
+        ),
+        (
+            ROW,
+            ROW.replace("0.21396810", "NaN"),
+            39,
+            "a value of a row of the table, a number",
+            "'NaN'",
+        ),
         (ROW, ROW.replace("0.21396810", "1e-999"), 39, "the range of float64", "'1e-999'"),
-        (ROW, ROW[:-5], 39, "a row of 6 columns or an empty line", "'2   2"),
+        (ROW, ROW[:-5], 39, "a row of the table, 6 columns", "'2   2"),
         (ROW + "\n", "", 39, "orbital m = 0 of atom 2, shell 2, l = 1", "'2   2"),
         (ROW, ROW + "\n" + ROW, 40, "orbital m = 1 of atom 2, shell 2, l = 1", "'2   2"),
         ("    2   2   1   1 ", "    2   2   1   2 ", 40, "orbital m = 1 of atom 2", "'2   2"),
         ("    1   1   0   0 ", "    0   1   0   0 ", 36, "the first orbital of atom 1", "'0   1"),
         ("    2   1   0   0 ", "    3   1   0   0 ", 37, "of atom 1, shell 2 or of atom 2", "'3"),
-        ("  p_x\n\n", "  p_x\n", 41, "a row's index, an integer", "'Fermi'"),
+        ("  p_x\n\n", "  p_x\n", 41, "a value of a row of the table, an integer", "'Fermi'"),
         ("Atom populations (up)", "Atom populations (q)", 23, "up and down", "those of q"),
         ("Atom populations (up)", "Atom populations (down)", 23, "up and down", "of down"),
         ("-3.6282 eV", "3.6282 eV", 42, "in H and the same in eV (-3.6282)", "'Fermi"),
@@ -551,7 +590,7 @@ def test_charges_of_fewer_atoms_than_have_orbitals_are_refused_also_without_popu
         H_LI, "    2       0.40784956\n\nNr. of electrons (up):      2.00000000\n", "\n"
     )
     text = replaced(replaced(text, "Atom populations (up)\n", ""), "-0.40784956", "0.00000000")
-    with pytest.raises(ParseError, match="orbitals of 1 atoms, found 2"):
+    with pytest.raises(ParseError, match="1 atoms, found 2"):
         parse_detailed_out(text)
 
 
@@ -609,18 +648,19 @@ def test_what_is_no_number_is_refused_wherever_a_value_is_read(broken):
         assert found in (None, WHOLE)
         refused += found is None
     # Read or compared: 3 in the SCC row, 1 + 2 charges, 1 + 2 + 3 + 5 populations, 2 numbers for
-    # each of 6 energies, 2 dipole moments of 3 components.
-    assert refused == 3 + 3 + 11 + 12 + 6
+    # each of 6 energies, 2 dipole moments and 2 positions of 3 components.
+    assert refused == 3 + 3 + 11 + 12 + 6 + 6
 
 
 def test_a_flipped_sign_is_found_wherever_a_second_print_or_a_sum_shows_it(text):
-    # The change of the electronic energy in the last SCC cycle is printed once, with either sign.
+    # The change of the electronic energy in the last SCC cycle is printed once, with either sign,
+    # and so are the positions, which geo_end.xyz repeats.
     whole = values(parse_detailed_out(text))
     for number in NUMBER.finditer(text):
         start, token = number.start(), number[0]
         sign, flipped = (start, " ") if token.startswith("-") else (start - 1, "-")
         found = damaged(text[:sign] + flipped + text[sign + 1 :]) or whole
-        for name in found.keys() - {"scc_diff_electronic", "spin_channels"}:
+        for name in found.keys() - {"scc_diff_electronic", "spin_channels", "moved_positions"}:
             # Populations are compared to 1e-4 e, energies to the 1e-4 eV of their second print.
             tolerance = 1e-4 if "population" in name or "charge" in name else 4e-6
             np.testing.assert_allclose(found[name], whole[name], rtol=0, atol=tolerance)

@@ -8,7 +8,8 @@ from conftest import RAW_DATA, SMALL
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twobody.dftbplus import SCALARS, usual_layout
+from twobody.dftbplus import usual_layout
+from twobody.dftbplus.detailed_out import SCALARS
 from twobody.dftbplus.usual_layout import read_usual
 from twobody.files import InputDigest
 from twobody.pairs import distances, empty_rows
@@ -45,7 +46,7 @@ def read_slowly(
         assert (pair is None) == bool(errors)
         read.append(pair is not None)
         if pair is not None:
-            folders._fill(rows[i], scalars[i], pair)
+            folders.fill(rows[i], scalars[i], pair.detailed, pair.geometry)
     return read, rows.tobytes() + scalars.tobytes()
 
 

@@ -12,8 +12,6 @@ from conftest import SMALL, pairs_of
 
 import build_dataset
 import check_npz
-from pytorch_dataset import TwoBodyDataset
-from pytorch_geometric_dataset import TwoBodyGraphDataset
 from twobody.archive import read
 from twobody.encodings import DEFAULT, ENCODINGS, get_encoding
 from twobody.encodings.encoding import Drawn, Pixels
@@ -43,6 +41,10 @@ def test_the_archive_of_a_new_encoding_holds_its_images_and_its_name(toy, built)
 
 
 def test_loaders_give_its_images(built):
+    pytest.importorskip("torch_geometric")
+    from pytorch_dataset import TwoBodyDataset
+    from pytorch_geometric_dataset import TwoBodyGraphDataset
+
     image, target = TwoBodyDataset(built, "e_homo_ev")[4]
     assert image.shape == (3, 8, 8)
     assert target.item() == pytest.approx(read(built).label("e_homo_ev")[4])
@@ -79,6 +81,9 @@ def test_pixels_that_it_would_not_draw_are_found(built, tmp_path):
 
 
 def test_an_archive_of_one_encoding_gives_the_images_of_another(archive, built):
+    pytest.importorskip("torch")
+    from pytorch_dataset import TwoBodyDataset
+
     of_toy = TwoBodyDataset(built, "e_homo_ev", encoding="published")
     of_archive = TwoBodyDataset(archive, "e_homo_ev")
     names = of_archive.pair_names.tolist()

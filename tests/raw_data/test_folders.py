@@ -10,7 +10,7 @@ import pytest
 from conftest import RAW_DATA, SMALL, below
 
 from twobody import ParseError
-from twobody.dftbplus import SCALARS
+from twobody.dftbplus.detailed_out import SCALARS
 from twobody.files import InputDigest
 from twobody.pairs import ROW
 from twobody.raw_data.folders import find_pairs, read_pair, read_pairs
@@ -59,8 +59,8 @@ def test_a_pair_is_its_geometry_and_its_detailed_output():
     pair, errors = read_pair(RAW_DATA / "H_Li")
     assert errors == []
     assert pair is not None
-    assert pair.name == "H_Li"
-    assert pair.bond_length == 1.68238595 + 0.09238595
+    assert pair.geometry.symbols == ("H", "Li")
+    assert pair.detailed.total_energy == -0.4885066171
 
 
 def test_a_row_is_what_the_files_say():

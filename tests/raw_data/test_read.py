@@ -203,6 +203,20 @@ def test_levels_that_changed_places_are_a_problem(small_raw_data):
     assert read_all(small_raw_data).bad == {"H_Li"}
 
 
+def test_a_row_that_guesses_another_pair_is_a_problem(small_raw_data):
+    edit(small_raw_data / LABELS_FILE, lambda rows: h_li(rows).update(system_id_guess="Li_H"))
+    assert messages(small_raw_data) == [
+        f"{LABELS_FILE}:5: expected system_id_guess 'H_Li', found 'Li_H'"
+    ]
+
+
+def test_a_hardness_next_to_zero_is_a_problem_and_no_warning(small_raw_data):
+    edit(small_raw_data / LABELS_FILE, lambda rows: h_li(rows).update(eta_eV="1e-310"))
+    assert messages(small_raw_data) == [
+        f"{LABELS_FILE}:5: expected eta_eV of e_g_ev, 1.5785 eV, found 1e-310 eV"
+    ]
+
+
 def test_a_missing_label_contradicts_nothing(small_raw_data):
     edit(small_raw_data / LABELS_FILE, lambda rows: h_li(rows).update(total_energy_eV=""))
     assert messages(small_raw_data) == []

@@ -20,6 +20,9 @@ def plain(detailed: DetailedOut) -> dict[str, Any]:
             values[name] = tuple((i + 1, v) for i, v in enumerate(values[name].tolist()))
     if values["dipole_moment"] is not None:
         values["dipole_moment"] = tuple(values["dipole_moment"].tolist())
+    if values["moved_positions"] is not None:
+        moved = values["moved_positions"].items()
+        values["moved_positions"] = tuple((atom + 1, *xyz.tolist()) for atom, xyz in moved)
     if (o := values["orbitals"]) is not None:
         columns = (o.atom + 1, o.shell, o.l, o.m, o.population)
         values["orbitals"] = tuple(zip(*(column.tolist() for column in columns), strict=True))

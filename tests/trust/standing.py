@@ -37,6 +37,7 @@ ATOM_TABLES = {
     "atom_populations": ("Atom populations (up)",),
 }
 SCC_COLUMNS = ("scc_iteration", "scc_total_electronic", "scc_diff_electronic", "scc_error")
+MOVED = "Coordinates of moved atoms (au):"
 STEPS = ("Geometry optimization step", "MD step", "Difference derivative step")
 STATUSES = {
     "scc_converged": {
@@ -98,6 +99,8 @@ def detailed_out(text: str) -> Candidates:
         for label, _, rest in (line.partition(":") for line in lines)
         if label.strip() == "Dipole moment" and rest.rstrip().endswith("au")
     ]
+    places = [i for i, line in enumerate(lines) if line.strip() == MOVED]
+    found["moved_positions"] = [readable(lambda i=i: positions(tokens[i + 1 :])) for i in places]
     found["geometry_step"] = [
         readable(lambda rest=rest: int(rest.partition(",")[0]))
         for label, _, rest in (line.partition(":") for line in lines)
@@ -106,6 +109,14 @@ def detailed_out(text: str) -> Candidates:
     for name, meanings in STATUSES.items():
         found[name] = [meanings[line.strip()] for line in lines if line.strip() in meanings]
     return found
+
+
+def positions(rows: list[list[str]]) -> tuple[tuple[Any, ...], ...]:
+    """Read rows (atom, x, y, z) up to the first empty one."""
+    length = rows.index([]) if [] in rows else len(rows)
+    if not length:
+        raise ValueError("no rows")
+    return tuple((int(atom), *(number(x) for x in xyz)) for atom, *xyz in rows[:length])
 
 
 def dipole_moment(printed: str) -> tuple[float, ...]:

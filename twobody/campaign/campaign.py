@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import TextIO
@@ -17,17 +17,7 @@ from tqdm import tqdm
 
 from twobody.campaign.hsd_input import Settings, describe, input_text, ladder
 from twobody.campaign.pools import CLUSTER_LOST, Compute
-from twobody.campaign.run import (
-    CONVERGED,
-    DFTB_IN,
-    OUTPUTS,
-    RUN_LOG,
-    Attempt,
-    Job,
-    Rung,
-    Start,
-    is_done,
-)
+from twobody.campaign.run import CONVERGED, DFTB_IN, OUTPUTS, RUN_LOG, Attempt, Job, Rung, is_done
 from twobody.campaign.slater_koster import SlaterKosterFiles
 from twobody.elements import COVALENT_RADII
 from twobody.errors import ParseError
@@ -105,44 +95,42 @@ def plan(
             if symbol not in COVALENT_RADII:
                 expected = "elements with a covalent radius (H to Cm)"
                 raise ParseError(files.folder, None, expected, symbol)
-        job_starts = tuple(
-            _start(output, files, elements, replace(settings, start_factor=factor), starts)
-            for factor in starts
-        )
-        jobs.append(Job("_".join(elements), output, job_starts, command, time_limit))
-    foreign = [(job.folder, what) for job in jobs if (what := _foreign(job.folder)) is not None]
+        asked = {factor: replace(settings, start_factor=factor) for factor in starts}
+        rungs = {f: _rungs(output, files, elements, asked[f], starts) for f in starts}
+        jobs.append(Job("_".join(elements), output, rungs, command, time_limit))
+    foreign = {job.folder: what for job in jobs if (what := _foreign(job.folder)) is not None}
     if foreign:
-        folder, what = foreign[0]
+        folder, what = next(iter(foreign.items()))
         expected = f"a folder made by this command (with its {DFTB_IN}), or another --output"
         raise ParseError(folder, None, expected, f"{what} ({counted(len(foreign), 'such pair')})")
     return jobs
 
 
-def _start(
+def _rungs(
     output: Path,
     files: SlaterKosterFiles,
     elements: tuple[str, str],
     settings: Settings,
     starts: Sequence[float],
-) -> Start:
-    """Make the rungs of one start; a rung that `settings.extra` makes equal to another is left out.
+) -> tuple[Rung, ...]:
+    """Make the rungs of a start; one that `settings.extra` makes equal to another is left out.
 
     The comments name what the settings below them do not: two inputs are equal only where the same
     would be computed, from the same parameters, and compared with the same other starts.
     """
     shells = (files.highest_shell(elements[0]), files.highest_shell(elements[1]))
     prefix = Path(os.path.relpath(files.folder, output / "_".join(elements))).as_posix() + "/"
+    all_starts = ", ".join(f"{factor:g}" for factor in starts)
     rungs: dict[str, Rung] = {}
     for name, rung_settings in ladder(settings).items():
         text = input_text(elements, shells, prefix, rung_settings)
         comment = (
-            f"# Start {settings.start_factor:g} of {', '.join(f'{s:g}' for s in starts)}"
-            f"{_OURS}{name}.\n"
+            f"# Start {settings.start_factor:g} of {all_starts}{_OURS}{name}.\n"
             f"# SHA-256 of the Slater-Koster files: {files.digest(elements)}\n"
         )
         words = f"{name}: {describe(elements, rung_settings)}"
         rungs.setdefault(text, Rung(words, rung_settings.temperature, comment + text))
-    return Start(settings.start_factor, tuple(rungs.values()))
+    return tuple(rungs.values())
 
 
 def _foreign(folder: Path) -> str | None:
@@ -160,21 +148,18 @@ def _foreign(folder: Path) -> str | None:
     return None if ours else f"another {DFTB_IN}"
 
 
-def write_inputs(output: Path, jobs: Iterable[Job]) -> tuple[int, int]:
+def write_inputs(output: Path, jobs: Sequence[Job]) -> tuple[int, int]:
     """Write the first input of each pair into its folder; return how many were written, and kept.
 
     Folders that hold outputs are kept as they are: a new input beside them would be a lie.
     """
-    written = kept = 0
     with _only_campaign(output):
-        for job in jobs:
-            if any((job.folder / name).exists() for name in OUTPUTS):
-                kept += 1
-                continue
+        new = [job for job in jobs if not any((job.folder / name).exists() for name in OUTPUTS)]
+        for job in new:
             job.folder.mkdir(exist_ok=True)
-            (job.folder / DFTB_IN).write_text(job.starts[0].rungs[0].text, encoding="utf-8")
-            written += 1
-    return written, kept
+            first, *_ = job.starts.values()
+            (job.folder / DFTB_IN).write_text(first[0].text, encoding="utf-8")
+    return len(new), len(jobs) - len(new)
 
 
 def run_campaign(output: Path, jobs: Sequence[Job], workers: Executor, compute: Compute) -> Account:
@@ -195,7 +180,7 @@ def run_campaign(output: Path, jobs: Sequence[Job], workers: Executor, compute: 
         log.truncate(end)  # a row that a kill cut off
         rows = csv.writer(log, lineterminator="\n")
         if end == 0:
-            rows.writerow([column.name for column in fields(Attempt)])
+            rows.writerow(Attempt._fields)
         try:
             for job in tqdm(jobs, "looking for done pairs", unit="pair", disable=None, leave=False):
                 if is_done(job):
@@ -206,7 +191,8 @@ def run_campaign(output: Path, jobs: Sequence[Job], workers: Executor, compute: 
                 for future in as_completed(futures):
                     attempts = _attempts(futures[future], future)
                     account.add(futures[future], attempts)
-                    rows.writerows(map(_cells, attempts))
+                    for attempt in attempts:
+                        rows.writerow(int(v) if isinstance(v, bool) else v for v in attempt)
                     log.flush()
                     bar.set_postfix(account.counts(), refresh=False)
                     bar.update()
@@ -227,15 +213,8 @@ def _attempts(job: Job, future: Future[list[Attempt]]) -> list[Attempt]:
     if isinstance(error, OSError):
         raise error
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    first = job.starts[0]
-    settings = first.rungs[0].settings
-    well = (None, None, None)
-    lost = (job.pair, first.factor, 0, settings, "lost", reason, *well)
-    return [Attempt(*lost, chosen=False, seconds=0.0)]
-
-
-def _cells(attempt: Attempt) -> list[object]:
-    return [int(value) if isinstance(value, bool) else value for value in astuple(attempt)]
+    factor, rungs = next(iter(job.starts.items()))
+    return [Attempt(job.pair, factor, 0, rungs[0].settings, "lost", reason)]
 
 
 @contextmanager
@@ -257,8 +236,7 @@ def _only_campaign(output: Path) -> Iterator[TextIO]:
 @contextmanager
 def _signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP, of batch systems and lost terminals, do what Ctrl-C does."""
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {n: signal.getsignal(n) for n in numbers}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     for number, handler in before.items():
         if handler != signal.SIG_IGN:  # nohup
             signal.signal(number, signal.default_int_handler)

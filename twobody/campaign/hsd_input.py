@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
+from string import Template
 from typing import Any
 
 import hsd
-from hsd import parser
 from hsd.common import ATTRIB_SUFFIX, HSD_ATTRIB_SUFFIX
+from hsd.parser import SYNTAX_ERROR
 
 from twobody.elements import COVALENT_RADII
 from twobody.errors import ParseError
 from twobody.text import PathLike, read_text
 
-PARSER_VERSION = 14
-"""The input version of DFTB+ 24.1, which made the shipped data; later versions read it too."""
+_INPUT = Template((files("twobody.campaign") / "dftb_in.hsd").read_text(encoding="utf-8"))
 
 # Nodes that hold one of several methods: another method replaces the first instead of joining it.
 _CHOICES = {
@@ -23,17 +24,10 @@ _CHOICES = {
     *("mixer", "slaterkosterfiles", "filling", "spinpolarisation"),
 }
 
-# How hsd tells what is wrong: error, first and last line, and the file if one was included.
-_HSD_ERROR = re.compile(r"\((\d)\) between lines (\d+) - (\d+) in file '(.*)'")
-_HSD_FAULTS = {
-    parser.SYNTAX_ERROR: "a syntax error",
-    parser.UNCLOSED_TAG_ERROR: "a block that is not closed",
-    parser.UNCLOSED_ATTRIB_ERROR: "an attribute that is not closed",
-    parser.UNCLOSED_QUOTATION_ERROR: "a quotation that is not closed",
-    parser.ORPHAN_TEXT_ERROR: "text outside of any block",
-}
-
-_Tree = dict[str, Any]
+_HSD_FAULTS = (  # by hsd's number of the error, from 1
+    *("a syntax error", "a block that is not closed", "an attribute that is not closed"),
+    *("a quotation that is not closed", "text outside of any block"),
+)
 
 
 @dataclass(frozen=True)
@@ -42,9 +36,7 @@ class Settings:
 
     start_factor: float = 1.0  # distance at the start, in units of the sum of the covalent radii
     temperature: float = 300.0  # electronic temperature of the Fermi filling [K]
-    scc_tolerance: float = (
-        1e-6  # largest difference of charges between two SCC cycles at the end [e]
-    )
+    scc_tolerance: float = 1e-6  # largest charge difference of two SCC cycles at the end [e]
     max_force: float = 1e-4  # largest force component at the end [H/bohr]
     unpaired_electrons: float | None = None  # with spin polarisation (collinear); None without
     extra: str = ""  # HSD text that is merged into the input; where both have a node, it wins
@@ -99,13 +91,40 @@ def input_text(
     `shells` are the letters of the largest angular momenta; `prefix` is the path of the
     Slater-Koster files up to the first symbol, as seen from the folder of the run.
     """
-    tree = _input_tree(elements, shells, prefix, settings)
+    basis = dict(zip(elements, shells, strict=True))
+    unpaired = settings.unpaired_electrons
+    spin = f"SpinPolarisation = Colinear {{ UnpairedElectrons = {unpaired} }}"
+    text = _INPUT.substitute(
+        asdict(settings),
+        types=" ".join(basis),
+        last_type=len(basis),
+        distance=start_distance(elements, settings),
+        shells="\n    ".join(f'{element} = "{shell}"' for element, shell in basis.items()),
+        prefix=prefix,
+        spin="" if unpaired is None else spin,
+    )
     if not settings.extra:
-        return str(hsd.dump_string(tree))
+        return text
     lowered = {"lower_tag_names": True, "include_hsd_attribs": True}  # tags have no case in HSD
-    merged = hsd.load_string(hsd.dump_string(tree), **lowered)
+    merged = hsd.load_string(text, **lowered)
     _merge(merged, hsd.load_string(settings.extra, **lowered))
     return str(hsd.dump_string(merged, use_hsd_attribs=True))
+
+
+def _merge(tree: dict[str, Any], extra: dict[str, Any]) -> None:
+    """Put the nodes of `extra` into `tree`; both have tags in lower case and HSD attributes."""
+    for tag, value in extra.items():
+        if tag.endswith((ATTRIB_SUFFIX, HSD_ATTRIB_SUFFIX)):
+            continue
+        old: Any = tree.get(tag)
+        both_blocks = isinstance(old, dict) and isinstance(value, dict)
+        if both_blocks and (tag not in _CHOICES or old.keys() & value.keys()):
+            _merge(old, value)
+            continue
+        for key in (tag, tag + ATTRIB_SUFFIX, tag + HSD_ATTRIB_SUFFIX):
+            tree.pop(key, None)
+            if key in extra:
+                tree[key] = extra[key]
 
 
 def read_extra(path: PathLike) -> str:
@@ -120,81 +139,11 @@ def read_extra(path: PathLike) -> str:
     try:
         hsd.load_string(text)
     except (hsd.HsdError, IndexError) as error:  # the latter for a bracket that closes nothing
-        raise _hsd_error(path, str(error)) from error
+        # Only the message tells what and where: also the file, if one was included.
+        match = re.search(r"\((\d)\) between lines (\d+) - (\d+) in file '(.*)'", str(error))
+        if match is None:
+            raise ParseError(path, None, "HSD", _HSD_FAULTS[0]) from error
+        fault, first, last = map(int, match.groups()[:3])
+        line = last if fault == SYNTAX_ERROR else first
+        raise ParseError(match[4] or path, line, "HSD", _HSD_FAULTS[fault - 1]) from error
     return text
-
-
-def _hsd_error(path: PathLike, message: str) -> ParseError:
-    match = _HSD_ERROR.search(message)
-    if match is None:
-        return ParseError(path, None, "HSD", _HSD_FAULTS[parser.SYNTAX_ERROR])
-    error, first, last = map(int, match.groups()[:3])
-    line = last if error == parser.SYNTAX_ERROR else first
-    return ParseError(match[4] or path, line, "HSD", _HSD_FAULTS[error])
-
-
-def _input_tree(
-    elements: tuple[str, str], shells: tuple[str, str], prefix: str, settings: Settings
-) -> _Tree:
-    types = list(dict.fromkeys(elements))
-    distance = start_distance(elements, settings)
-    dftb: _Tree = {
-        "SCC": True,
-        "SCCTolerance": settings.scc_tolerance,
-        "MaxSCCIterations": settings.max_scc_iterations,
-        "Mixer": {"Anderson": {"MixingParameter": settings.mixing}},
-        "Charge": 0.0,
-        "MaxAngularMomentum": {
-            element: f'"{shell}"' for element, shell in zip(elements, shells, strict=True)
-        },
-        "SlaterKosterFiles": {
-            "Type2FileNames": {"Prefix": f'"{prefix}"', "Separator": '"-"', "Suffix": '".skf"'}
-        },
-        "Filling": {
-            "Fermi": {"Temperature": settings.temperature, "Temperature" + ATTRIB_SUFFIX: "Kelvin"}
-        },
-    }
-    if settings.unpaired_electrons is not None:
-        dftb["SpinPolarisation"] = {"Colinear": {"UnpairedElectrons": settings.unpaired_electrons}}
-    return {
-        "Geometry": {
-            "GenFormat": [
-                [2, "C"],
-                types,
-                [1, 1, 0.0, 0.0, 0.0],
-                [2, len(types), 0.0, 0.0, distance],
-            ]
-        },
-        "Driver": {
-            settings.optimiser: {
-                "MovedAtoms": "1:-1",
-                "MaxForceComponent": settings.max_force,
-                "MaxSteps": settings.max_steps,
-                "OutputPrefix": '"geo_end"',
-            }
-        },
-        "Hamiltonian": {"DFTB": dftb},
-        "Analysis": {"MullikenAnalysis": True},
-        "Options": {"WriteDetailedOut": True},
-        "ParserOptions": {"ParserVersion": PARSER_VERSION},
-    }
-
-
-def _merge(tree: _Tree, extra: _Tree) -> None:
-    """Put the nodes of `extra` into `tree`; both have tags in lower case and HSD attributes."""
-    for tag, value in extra.items():
-        if tag.endswith((ATTRIB_SUFFIX, HSD_ATTRIB_SUFFIX)):
-            continue
-        old = tree.get(tag)
-        if (
-            isinstance(old, dict)
-            and isinstance(value, dict)
-            and (tag not in _CHOICES or old.keys() & value.keys())
-        ):
-            _merge(old, value)
-            continue
-        tree[tag] = value
-        for suffix in (ATTRIB_SUFFIX, HSD_ATTRIB_SUFFIX):
-            tree.pop(tag + suffix, None)
-            if tag + suffix in extra:
-                tree[tag + suffix] = extra[tag + suffix]

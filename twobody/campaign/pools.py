@@ -8,7 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,13 +26,8 @@ CLUSTER_LOST = "the cluster was lost: its scheduler, or all of its workers"
 _PATIENCE = 30  # s to wait for the scheduler, for its first worker, and for any when all are lost
 
 
-def executor(scheduler: str | None, jobs: int) -> AbstractContextManager[tuple[Executor, Compute]]:
-    """Return what runs `jobs` at a time on this machine, or on the Dask cluster of `scheduler`."""
-    return _local_executor(jobs) if scheduler is None else _cluster_executor(scheduler)
-
-
 @contextmanager
-def _local_executor(jobs: int) -> Iterator[tuple[Executor, Compute]]:
+def this_machine(jobs: int) -> Iterator[tuple[Executor, Compute]]:
     """Run `jobs` DFTB+ processes at a time on this machine.
 
     Threads watch them. The work is done in processes anyway, one per run; a Python process around
@@ -48,7 +43,7 @@ def _local_executor(jobs: int) -> Iterator[tuple[Executor, Compute]]:
 
 
 @contextmanager
-def _cluster_executor(address: str) -> Iterator[tuple[Executor, Compute]]:
+def cluster(address: str) -> Iterator[tuple[Executor, Compute]]:
     """Run DFTB+ on the workers of a Dask cluster, which see the same folders as this machine.
 
     A pair whose worker is lost is given to another; one that loses several (Dask's setting
@@ -65,10 +60,9 @@ def _cluster_executor(address: str) -> Iterator[tuple[Executor, Compute]]:
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     asyncio.run(_greet(address))
     # distributed has types, but not of these
-    client = Client(address, timeout=_PATIENCE)  # type: ignore[no-untyped-call]
-    with client:
+    with Client(address, timeout=_PATIENCE) as client:  # type: ignore[no-untyped-call]
         client.wait_for_workers(1, timeout=_PATIENCE)
-        workers = client.get_executor(pure=False)  # type: ignore[no-untyped-call]
+        workers = client.get_executor(pure=False)
         ended = threading.Event()
         threading.Thread(target=_watch, args=(client, workers, ended), daemon=True).start()
         try:
@@ -81,9 +75,7 @@ def _cluster_executor(address: str) -> Iterator[tuple[Executor, Compute]]:
 async def _greet(address: str) -> None:
     """Check that a scheduler answers; a client would wait for ever for one that is something else.
 
-    Raises
-    ------
-    ConnectionError
+    ConnectionError says what was found.
     """
     from distributed.comm.addressing import resolve_address  # noqa: PLC0415
     from distributed.comm.core import connect  # noqa: PLC0415
@@ -99,11 +91,8 @@ async def _greet(address: str) -> None:
         greeting = connect(address, _PATIENCE, **encryption)  # type: ignore[no-untyped-call]
         comm = await asyncio.wait_for(greeting, _PATIENCE)
     except Exception as error:  # whatever the answer of something else is mistaken for
-        expected = f"a Dask scheduler that answers within {_PATIENCE} s"
-        found = type(error).__name__
-        raise ConnectionError(
-            f"--scheduler {address}: expected {expected}, found {found}"
-        ) from error
+        reason = f"a Dask scheduler that answers within {_PATIENCE} s, found {type(error).__name__}"
+        raise ConnectionError(f"--scheduler {address}: expected {reason}") from error
     await comm.close()
 
 
@@ -125,16 +114,14 @@ def find_program(workers: Executor, command: Sequence[str]) -> tuple[str, ...] |
     ConnectionError
         The cluster was lost, or does not have this package.
     """
-    future = workers.submit(_which, command[0])
     try:
-        error = future.exception()
-    except CancelledError as cancelled:
-        raise ConnectionError(CLUSTER_LOST) from cancelled
-    if error is not None:
+        path = workers.submit(_which, command[0]).result()
+    except CancelledError as error:
+        raise ConnectionError(CLUSTER_LOST) from error
+    except Exception as error:  # whatever kept the workers from calling it
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         expected = "this version of twobody on the scheduler and the workers"
         raise ConnectionError(f"--scheduler: expected {expected}, found {reason}") from error
-    path = future.result()
     return None if path is None else (path, *command[1:])
 
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -38,8 +38,7 @@ class Stopped(Exception):  # noqa: N818  not an error: the user asked for it
     """The campaign was stopped while this pair was being computed."""
 
 
-@dataclass(frozen=True)
-class Rung:
+class Rung(NamedTuple):
     """One way to try: settings in words, electronic temperature [K], and ``dftb_in.hsd``."""
 
     settings: str
@@ -48,20 +47,12 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Start:
-    """One starting distance, in units of the sum of the covalent radii, and its rungs in order."""
-
-    factor: float
-    rungs: tuple[Rung, ...]
-
-
-@dataclass(frozen=True)
 class Job:
     """All that is needed to compute a pair."""
 
     pair: str
     output: Path  # the absolute folder that gets the folder of the pair
-    starts: tuple[Start, ...]
+    starts: dict[float, tuple[Rung, ...]]  # by distance / the sum of the covalent radii
     command: tuple[str, ...]  # the program and its arguments
     time_limit: float  # longest time of one run [s]
 
@@ -81,8 +72,7 @@ class Result(NamedTuple):
     physical: bool | None = None
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One run of DFTB+; the fields are the columns of the run log. What is missing is None."""
 
     pair: str
@@ -91,18 +81,15 @@ class Attempt:
     settings: str  # name of the rung, and the settings that rungs change
     outcome: str  # `CONVERGED` or what went wrong
     reason: str  # details of what went wrong
-    energy_ev: float | None  # Mermin free energy of the well; the total energy if there is no other
-    bond_length_ang: float | None
-    physical: bool | None  # see `is_physical`
-    chosen: bool  # whether this is the well that was kept
-    seconds: float
+    energy_ev: float | None = None  # Mermin free energy; the total energy if there is no other
+    bond_length_ang: float | None = None
+    physical: bool | None = None  # see `is_physical`
+    chosen: bool = False  # whether this is the well that was kept
+    seconds: float = 0.0
 
 
 def is_physical(elements: Sequence[str], bond_length: float) -> bool:
-    """Tell whether a well is physical: its bond has at least 0.75 x the sum of covalent radii.
-
-    Why, see `twobody.elements.SHORTEST_PHYSICAL_BOND`.
-    """
+    """Tell whether a well is physical: see `twobody.elements.SHORTEST_PHYSICAL_BOND`."""
     radii = sum(COVALENT_RADII[element] for element in elements)
     return bond_length >= SHORTEST_PHYSICAL_BOND * radii
 
@@ -117,7 +104,7 @@ def is_done(job: Job) -> bool:
         text = (job.folder / DFTB_IN).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return False
-    known = any(text == rung.text for start in job.starts for rung in start.rungs)
+    known = any(text == rung.text for rungs in job.starts.values() for rung in rungs)
     return known and _judge(job.folder).outcome == CONVERGED
 
 
@@ -137,15 +124,15 @@ def compute_pair(job: Job, stop: threading.Event | None = None) -> list[Attempt]
     attempts: list[Attempt] = []
     wells: list[tuple[bool, float, float, int, Path]] = []  # best first when sorted
     with staging(job.output) as kept:
-        for i, start in enumerate(job.starts):
-            results = kept / str(i) / job.pair
-            for number, rung in enumerate(start.rungs):
+        for factor, rungs in job.starts.items():
+            results = kept / str(factor) / job.pair
+            for number, rung in enumerate(rungs):
                 results.mkdir(parents=True)
                 begin = time.monotonic()
                 result = _attempt(job, rung.text, results, stop)
                 seconds = round(time.monotonic() - begin, 2)
-                log = (job.pair, start.factor, number, rung.settings, *result)
-                attempts.append(Attempt(*log, chosen=False, seconds=seconds))
+                log = (job.pair, factor, number, rung.settings, *result)
+                attempts.append(Attempt(*log, seconds=seconds))
                 if result.energy_ev is not None:
                     # Free energies of different temperatures do not compare.
                     rank = (not result.physical, rung.temperature, result.energy_ev)
@@ -154,7 +141,7 @@ def compute_pair(job: Job, stop: threading.Event | None = None) -> list[Attempt]
                 shutil.rmtree(results)
         if wells:
             *_, best, results = min(wells)
-            attempts[best] = replace(attempts[best], chosen=True)
+            attempts[best] = attempts[best]._replace(chosen=True)
             publish_folder(results, job.folder)
     return attempts
 
@@ -170,10 +157,10 @@ def _attempt(job: Job, text: str, results: Path, stop: threading.Event | None) -
         if failure is not None:
             return failure
         for path in (scratch / name for name in OUTPUTS):
-            if path.is_symlink() or (path.exists() and not path.is_file()):
-                return Result("output incomplete", f"{path.name}: not a regular file")
-            if path.exists():
+            if path.is_file() and not path.is_symlink():
                 path.rename(results / path.name)
+            elif os.path.lexists(path):
+                return Result("output incomplete", f"{path.name}: not a regular file")
     return _judge(results)
 
 
@@ -201,12 +188,12 @@ def _run(job: Job, folder: Path, stop: threading.Event | None) -> Result | None:
             with suppress(ProcessLookupError, PermissionError):  # nothing is left of the group
                 os.killpg(process.pid, signal.SIGKILL)  # children may outlive the program
             process.wait()
-        if process.returncode == 0:
-            return None
         output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL))
         tail = output.read().decode(errors="replace")
-    words = " ".join("".join(c if c.isprintable() else " " for c in tail[-300:]).split())
     status = process.returncode
+    if status == 0:
+        return None
+    words = " ".join("".join(c if c.isprintable() else " " for c in tail[-300:]).split())
     how = f"signal {-status}" if status < 0 else f"exit status {status}"
     outcome = "SCC not converged" if _SCC_FAILED in tail else "crashed"
     return Result(outcome, f"{how}: {words or 'no output'}")
@@ -216,8 +203,7 @@ def _judge(folder: Path) -> Result:
     """Read the outputs in `folder`."""
     pair, errors = collect_pair(folder)
     if pair is None:
-        reason = f"{Path(errors[0].path).name}: {errors[0].reason}"
-        return Result("output incomplete", reason)
+        return Result("output incomplete", f"{Path(errors[0].path).name}: {errors[0].reason}")
     labels = pair.labels
     if labels["scc_converged"] == 0.0:  # missing in a run without SCC
         return Result("SCC not converged", _SCC_FAILED)
@@ -226,6 +212,5 @@ def _judge(folder: Path) -> Result:
     # The optimiser minimises the Mermin free energy; an output without it has no entropy.
     mermin = labels["mermin_free_energy_ev"]
     energy = cast(float, labels["total_energy_ev"] if mermin is None else mermin)
-    bond_length = cast(float, labels["distance_ang"])
-    physical = is_physical(pair.geometry.symbols, bond_length)
-    return Result(CONVERGED, "", energy, bond_length, physical)
+    length = cast(float, labels["distance_ang"])
+    return Result(CONVERGED, "", energy, length, is_physical(pair.geometry.symbols, length))

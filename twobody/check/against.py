@@ -9,17 +9,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from twobody.check.compare import only_in_one
-from twobody.check.laws import LABEL_TOLERANCE
-from twobody.check.quantities import shared_quantities
+from twobody.check.compare import only_in_one, shared_quantities
+from twobody.check.tables import plain
 from twobody.check.verify import Check, check
 from twobody.encodings import get_encoding
 from twobody.errors import Finding, PairProblem
 from twobody.pairs import Pairs
 from twobody.raw_data.derive import collect_pair
 from twobody.raw_data.folders import read_pair
-from twobody.raw_data.read import read
-from twobody.tables import plain
+from twobody.raw_data.read import LABEL_TOLERANCE, read
 
 
 def check_against(pairs: Pairs, raw_data: Path) -> list[Check]:
@@ -50,21 +48,20 @@ def raw_pairs(pairs: Pairs, raw: Pairs, problems: Sequence[PairProblem]) -> Iter
         _, errors = read_pair(raw.path / name)
         if not errors:  # one that did not converge may have been left out
             yield Finding(name, "is not in the archive")
-    reasons = {problem.pair_name: str(problem.error) for problem in problems}
+    reasons = {problem.pair_name: str(problem.error) for problem in reversed(problems)}
     for name in names["only_in_first"]:
         yield Finding(name, reasons.get(name, "is not in the raw files"))
 
 
 def raw_values(pairs: Pairs, raw: Pairs) -> Iterator[Finding]:
     """Every value is that of the raw files."""
-    names, rows, others = np.intersect1d(pairs.names, raw.names, return_indices=True)
-    here = pairs.take(rows)
+    _, rows, others = np.intersect1d(pairs.names, raw.names, return_indices=True)
     there = replace(raw.take(others), encoding=pairs.encoding, provenance=pairs.provenance)
     there = replace(there, images=get_encoding(pairs.encoding).encode(there))
-    for quantity in shared_quantities(here, there):
+    for quantity in shared_quantities(pairs.take(rows), there):
         for i in np.flatnonzero(quantity.beyond_rounding):
             values = f"{plain(quantity.first[i])}, in the raw files {plain(quantity.second[i])}"
-            yield Finding(str(names[i]), f"{quantity.name} is {values}")
+            yield Finding(str(quantity.pairs[i]), f"{quantity.name} is {values}")
 
 
 def same_input(built_from: object, digest: str) -> Iterator[Finding]:
@@ -75,18 +72,12 @@ def same_input(built_from: object, digest: str) -> Iterator[Finding]:
 
 def derived_labels(pairs: Pairs, raw_data: Path) -> Iterator[Finding]:
     """Labels are those that follow from the DFTB+ output; the label files may say otherwise."""
+    labels = pairs.label_names.tolist()
     for i, name in enumerate(tqdm(pairs.names.tolist(), "deriving", unit="pair", disable=None)):
         pair, errors = collect_pair(raw_data / name)
         yield from (Finding(name, str(error)) for error in errors)
-        if pair is None:
-            continue
-        for label, found in zip(pairs.label_names.tolist(), pairs.label_values[i], strict=True):
-            if label not in pair.labels:
-                continue
-            derived = pair.labels[label]
-            expected = float("nan") if derived is None else float(derived)
-            close = np.isclose(
-                found, expected, rtol=LABEL_TOLERANCE, atol=LABEL_TOLERANCE, equal_nan=True
-            )
-            if not close:
-                yield Finding(name, f"{label} is {plain(found)}, derived {derived}")
+        derived = {} if pair is None else pair.labels
+        for label, found in zip(labels, pairs.label_values[i], strict=True):
+            expected = np.array(derived.get(label, found), np.float64)  # None is missing
+            if not np.isclose(found, expected, LABEL_TOLERANCE, LABEL_TOLERANCE, equal_nan=True):
+                yield Finding(name, f"{label} is {plain(found)}, derived {derived[label]}")

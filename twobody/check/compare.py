@@ -6,40 +6,45 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twobody.archive.container import Container
+from twobody.archive.layout import PAIR_NUMBERS
 from twobody.archive.reader import is_original, origin_of, pairs_in
-from twobody.check.copies import dicts
-from twobody.check.quantities import (
-    SINGLE_TOLERANCE,
-    VALUE_TOLERANCE,
-    Quantity,
-    compared,
-    shared_quantities,
-)
+from twobody.check.tables import aligned, number, plain, wrapped
+from twobody.check.verify import dicts
+from twobody.encodings import get_encoding
 from twobody.encodings.encoding import Pixels
-from twobody.pairs import Pairs
-from twobody.tables import aligned, number, plain, wrapped
+from twobody.errors import ParseError
+from twobody.pairs import METADATA_NAMES, Columns, Float, Pairs
 
-_Rows = NDArray[np.intp]
+VALUE_TOLERANCE = 1e-12  # of the value: text read by another parser may differ in the last bit
+SINGLE_TOLERANCE = 1e-6  # of the value, or of the largest pixel: ten roundings to float32
+
+_Side = tuple[Container, NDArray[np.intp]]  # an archive, and its rows that the other has too
+
+
+class Quantity(NamedTuple):
+    """One quantity of N pairs, as two sources have it."""
+
+    name: str
+    pairs: NDArray[np.str_]  # [N] names
+    first: NDArray[Any]  # [N] numbers or texts; of several per pair those that differ most
+    second: NDArray[Any]  # [N]
+    distance: Float  # [N] between them; infinite where texts differ or one number is missing
+    beyond_rounding: NDArray[np.bool_]  # [N] whether that is more than rounding explains
 
 
 def compare(first: Container, second: Container) -> dict[str, Any]:
     """Compare all that two open archives hold, of the pairs that both have.
 
-    Returns
-    -------
-    dict
-        What JSON can hold: equal; pairs and labels, each with only_in_first and only_in_second;
-        stated, encodings and units of labels that differ: what, first, second; origin, the same of
-        formats and provenance, which do not make archives unequal; differences, one for every
-        quantity that is not the same to the last bit: quantity, pairs (how many differ),
-        beyond_rounding (how many by more than rounding), and of the pair with the largest
-        difference pair, first, second (None is missing), difference.
+    The result is what JSON can hold. `stated` are encodings and units that differ, `origin` are
+    formats and provenance, which do not make archives unequal, and `differences` has an item for
+    every quantity that is not the same to the last bit: in how many `pairs`, in how many
+    `beyond_rounding`, and the values (None is missing) of the pair with the largest difference.
 
     Raises
     ------
@@ -48,20 +53,16 @@ def compare(first: Container, second: Container) -> dict[str, Any]:
     """
     here, there = pairs_in(first), pairs_in(second)
     names, rows, others = np.intersect1d(here.names, there.names, return_indices=True)
-    quantities = shared_quantities(
-        replace(here, images=_stored(first, here)).take(rows),
-        replace(there, images=_stored(second, there)).take(others),
-    )
-    differences = [d for quantity in quantities for d in _largest(names, quantity)]
-    shared = (first, rows, second, others, names)
+    sides = (first, rows), (second, others)
+    quantities = [*shared_quantities(_stored(first, here, rows), _stored(second, there, others))]
     if here.encoding == there.encoding and not (is_original(first) or is_original(second)):
-        differences += _member_differences(*shared)
-    pairs = only_in_one(here.names, there.names)
-    labels = only_in_one(*(np.array([*p.label_columns()], np.str_) for p in (here, there)))
+        quantities += _beside_pixels(names, *sides)
     # Dicts that say what the columns say have been compared with them.
     if [*dicts(first, here), *dicts(second, there)]:
-        alone = {f"labels {name}" for names in labels.values() for name in names}
-        differences += [d for d in _dict_differences(*shared) if d["quantity"] not in alone]
+        quantities += _in_dicts(names, *sides)
+    differences = [_largest(quantity) for quantity in quantities if quantity.distance.any()]
+    pairs = only_in_one(here.names, there.names)
+    labels = only_in_one(*(np.array([*p.label_columns()], np.str_) for p in (here, there)))
     stated = _differing(_stated(here), _stated(there))
     complete = not any((*pairs.values(), *labels.values()))
     return {
@@ -85,10 +86,11 @@ def only_in_one(first: NDArray[np.str_], second: NDArray[np.str_]) -> dict[str, 
     }
 
 
-def _stored(archive: Container, pairs: Pairs) -> Pixels:
-    """Return the images as the file has them; those of `pairs` may be made of other members."""
-    images = pairs.images
-    return images if isinstance(images, Pixels) else Pixels(archive.read("images"))
+def _stored(archive: Container, pairs: Pairs, rows: NDArray[np.intp]) -> Pairs:
+    """Return some pairs with the pixels of the file; loaders may draw them from other members."""
+    if not isinstance(pairs.images, Pixels):
+        pairs = replace(pairs, images=Pixels(archive.read("images")))
+    return pairs.take(rows)
 
 
 def _stated(pairs: Pairs) -> dict[str, str]:
@@ -114,81 +116,122 @@ def _differing(first: Mapping[str, str], second: Mapping[str, str]) -> list[dict
     ]
 
 
-def _member_differences(
-    first: Container, rows: _Rows, second: Container, others: _Rows, names: NDArray[np.str_]
-) -> Iterator[dict[str, Any]]:
-    """Compare what an encoding stores beside the pixels, where both archives have it."""
-    for name, member in origin_of(first).encoding.members.items():
-        here, there = first.read(name), second.read(name)
+def _beside_pixels(names: NDArray[np.str_], first: _Side, second: _Side) -> Iterator[Quantity]:
+    """Compare what an encoding stores beside the pixels."""
+    for name, member in origin_of(first[0]).encoding.members.items():
+        here, there = (archive.read(name) for archive, _ in (first, second))
         tolerance = SINGLE_TOLERANCE if here.dtype == np.float32 else VALUE_TOLERANCE
         if member.shape[0] == "N":
-            yield from _largest(names, compared(name, here[rows], there[others], tolerance))
+            yield compared(name, names, here[first[1]], there[second[1]], tolerance)
         else:
-            every = np.array(["every pair"])
-            yield from _largest(every, compared(name, here[None], there[None], tolerance))
+            yield compared(name, np.array(["every pair"]), here[None], there[None], tolerance)
 
 
-def _largest(names: NDArray[np.str_], quantity: Quantity) -> Iterator[dict[str, Any]]:
-    """Describe how a quantity differs, if it does, with the values of the pair where most."""
-    if not quantity.distance.any():
-        return
+def _in_dicts(names: NDArray[np.str_], first: _Side, second: _Side) -> Iterator[Quantity]:
+    """Compare the dicts of labels and metadata key by key; a missing key is a missing value."""
+    missing = np.full(len(names), np.nan)
+    for member in ("labels", "metadata"):
+        if member in first[0].members and member in second[0].members:
+            here, there = (_dict_columns(member, *side) for side in (first, second))
+            for key in here | there:
+                a, b = here.get(key, missing), there.get(key, missing)
+                yield compared(f"{member} {key}", names, a, b, VALUE_TOLERANCE)
+
+
+def _dict_columns(member: str, archive: Container, rows: NDArray[np.intp]) -> Columns:
+    """Return the values of an array of dicts by key; NaN where one is missing."""
+    items = archive.read_objects(member)[rows].tolist()
+    dicts = [item if isinstance(item, dict) else {"not a dict": item} for item in items]
+    columns: Columns = {}
+    for key in dict.fromkeys(key for one in dicts for key in one):
+        values = [_number_or_text(one.get(key)) for one in dicts]
+        has_text = any(isinstance(value, str) for value in values)
+        columns[key] = np.array(values, object if has_text else np.float64)
+    return columns
+
+
+def _number_or_text(value: Any) -> float | str:
+    if isinstance(value, list | tuple | np.ndarray):
+        return f"({', '.join(number(plain(item), 12) for item in np.array(value, object).flat)})"
+    return math.nan if value is None else value
+
+
+def _largest(quantity: Quantity) -> dict[str, Any]:
+    """Describe how a quantity differs, with the values of the pair where most."""
     worst = int(quantity.distance.argmax())
     distance = float(quantity.distance[worst])
-    yield {
+    return {
         "quantity": quantity.name,
         "pairs": int((quantity.distance > 0).sum()),
         "beyond_rounding": int(quantity.beyond_rounding.sum()),
-        "pair": str(names[worst]),
+        "pair": str(quantity.pairs[worst]),
         "first": plain(quantity.first[worst]),
         "second": plain(quantity.second[worst]),
         "difference": distance if math.isfinite(distance) else None,
     }
 
 
-def _dict_differences(
-    first: Container, rows: _Rows, second: Container, others: _Rows, names: NDArray[np.str_]
-) -> Iterator[dict[str, Any]]:
-    """Compare the dicts of labels and metadata key by key; a missing key is a missing value."""
-    for member in ("labels", "metadata"):
-        if member not in first.members or member not in second.members:
-            continue
-        here, there = (
-            [row or {} for row in archive.read_objects(member)[index].tolist()]
-            for archive, index in ((first, rows), (second, others))
-        )
-        found: dict[str, list[tuple[str, Any, Any]]] = {}
-        for name, a, b in zip(names.tolist(), here, there, strict=True):
-            for key in dict.fromkeys([*a, *b]):
-                if not _same(x := _plain(a.get(key)), y := _plain(b.get(key))):
-                    found.setdefault(key, []).append((name, x, y))
-        for key, values in found.items():
-            pair, x, y = values[0]
-            yield {
-                "quantity": f"{member} {key}",
-                "pairs": len(values),
-                "beyond_rounding": len(values),
-                "pair": pair,
-                "first": plain(x),
-                "second": plain(y),
-                "difference": None,
-            }
+def compared(
+    name: str, pairs: NDArray[np.str_], first: NDArray[Any], second: NDArray[Any], tolerance: float
+) -> Quantity:
+    """Compare two arrays [N, ...] pair by pair; `tolerance` is of the largest number of a pair."""
+    width = math.prod(first.shape[1:])  # not -1, which there is none of without a pair
+    are_numbers = first.dtype.kind == second.dtype.kind == "f"
+    first, second = (
+        values.reshape(len(pairs), width).astype(np.float64 if are_numbers else object)
+        for values in (first, second)
+    )
+    missing = (first != first) & (second != second)  # noqa: PLR0124 - NaN
+    distance, size = np.full(first.shape, np.inf), np.zeros(len(pairs))
+    if are_numbers:
+        distance = np.nan_to_num(np.abs(first - second), nan=np.inf, posinf=np.inf)
+        size = np.nan_to_num(np.fmax(np.abs(first), np.abs(second))).max(axis=1)
+    distance[(first == second) | missing] = 0
+    worst = distance.argmax(axis=1)[:, None]
+    first, second, distance = (
+        np.take_along_axis(values, worst, axis=1)[:, 0] for values in (first, second, distance)
+    )
+    return Quantity(name, pairs, first, second, distance, distance > tolerance * size)
 
 
-def _plain(value: Any) -> Any:
-    """Return a value of a dict with tuples for all that is several, and None for NaN."""
-    if isinstance(value, np.ndarray):
-        value = value.reshape(-1).tolist()
-    if isinstance(value, list | tuple):
-        return tuple(map(_plain, value))
-    return None if value != value else value  # noqa: PLR0124 - NaN
+def shared_quantities(first: Pairs, second: Pairs) -> Iterator[Quantity]:
+    """Yield every quantity that two tables of the same pairs have, in the order of the first.
+
+    Raises
+    ------
+    ParseError
+        The images of one encoding are of different sizes.
+    """
+    original = first.provenance is None or second.provenance is None
+    of_metadata = SINGLE_TOLERANCE if original else VALUE_TOLERANCE
+    tolerances = (SINGLE_TOLERANCE, of_metadata, VALUE_TOLERANCE, VALUE_TOLERANCE)
+    for here, there, tolerance in zip(_groups(first), _groups(second), tolerances, strict=True):
+        for name in here:
+            if name in there:
+                yield compared(name, first.names, here[name], there[name], tolerance)
+    images, others = first.images, second.images
+    if first.encoding != second.encoding or images is None or others is None:
+        return
+    if (shape := list(images.shape[1:])) != (found := list(others.shape[1:])):
+        raise ParseError(second.path, None, f"images of shape {shape}", f"{found}")
+    pixels, other_pixels = images[:], others[:]
+    for k, name in enumerate(get_encoding(first.encoding).channel_names):
+        channel, other = pixels[:, k], other_pixels[:, k]
+        yield compared(f"channel {name}", first.names, channel, other, SINGLE_TOLERANCE)
 
 
-def _same(first: Any, second: Any) -> bool:
-    if isinstance(first, tuple) and isinstance(second, tuple):
-        return len(first) == len(second) and all(map(_same, first, second))
-    if isinstance(first, int | float) and isinstance(second, int | float):
-        return math.isclose(first, second, rel_tol=VALUE_TOLERANCE)
-    return bool(first == second)
+def _groups(pairs: Pairs) -> tuple[Columns, Columns, Columns, Columns]:
+    """Return geometry, metadata, what format 2 has beside them, and labels.
+
+    Apart, as a label of an unknown archive may have the name of anything.
+    """
+    geometry = pairs.geometry_columns()
+    del geometry["bond_length_ang"]  # is that of the metadata
+    values = zip(METADATA_NAMES, pairs.metadata.T, strict=True)
+    metadata = {f"metadata {name}": column for name, column in values}
+    held = pairs.provenance is not None and pairs.provenance["format_version"] >= 2
+    numbers = {name: pairs.rows[name] for name in PAIR_NUMBERS} if held else {}
+    return geometry, metadata, numbers, pairs.label_columns()
 
 
 def format_comparison(content: dict[str, Any]) -> Iterator[str]:
@@ -200,24 +243,18 @@ def format_comparison(content: dict[str, Any]) -> Iterator[str]:
         for side, names in content[kind].items():
             if names:
                 yield f"{kind} {side.replace('_', ' ')}: {len(names)}"
-                yield from wrapped(names, "  ")
+                yield from wrapped(names)
     for text in content["stated"]:
         yield f"{text['what']}: first {text['first']!r}, second {text['second']!r}"
     if content["origin"]:
         yield "of other origin, which does not count:"
-        yield from wrapped((text["what"] for text in content["origin"]), "  ")
+        yield from wrapped(text["what"] for text in content["origin"])
     if content["differences"]:
         rows = [("quantity", "pairs", "beyond", "largest at", "first", "second", "difference")]
-        rows += [
-            (
-                d["quantity"],
-                str(d["pairs"]),
-                str(d["beyond_rounding"]),
-                d["pair"],
-                *(number(d[key]) for key in ("first", "second", "difference")),
-            )
-            for d in content["differences"]
-        ]
+        for d in content["differences"]:
+            counts = str(d["pairs"]), str(d["beyond_rounding"])
+            values = (number(d[key]) for key in ("first", "second", "difference"))
+            rows.append((d["quantity"], *counts, d["pair"], *values))
         yield from aligned(rows)
         yield "pairs: how many differ at all; beyond: by more than rounding"
     yield "equal" if content["equal"] else "not equal"

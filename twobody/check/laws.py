@@ -1,47 +1,43 @@
 """What has to hold for the numbers of every pair, and what is legal but suspicious.
 
 Each check is a function of `Pairs` that yields what breaks it; its name and the first line of its
-docstring are what the report says. `CHECKS` hold for every archive, and what `WARNINGS` find is no
-fault. A number that is missing breaks none: archives of format 1 hold no orbital populations, those
-of the original project neither these nor charges. What has to hold for the images is said by their
-encoding; see `twobody.encodings`.
+docstring are what the report says. A number that is missing breaks none: archives of format 1 hold
+no orbital populations, those of the original project neither these nor charges. What has to hold
+for the images is said by their encoding; see `twobody.encodings`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.dftbplus import POPULATION_TOLERANCE
+from twobody.dftbplus import BOHR, POPULATION_TOLERANCE
 from twobody.elements import COVALENT_RADII, SHORTEST_PHYSICAL_BOND
 from twobody.errors import Finding
-from twobody.labels import AU_TO_DEBYE, BOHR_TO_ANGSTROM, HARTREE_TO_EV, LABELS, NUMERIC_LABELS
+from twobody.labels import AU_TO_DEBYE, HARTREE_TO_EV, LABELS, NUMERIC_LABELS
 from twobody.pairs import METADATA_NAMES, Float, Pairs, distances
-from twobody.raw_data.read import BOND_TOLERANCE
+from twobody.raw_data.read import BOND_TOLERANCE, DIPOLE_TOLERANCE, LABEL_TOLERANCE
 
 FLOAT32_TOLERANCE = 1e-5  # Å, e: positions and populations are stored as float32
-LABEL_TOLERANCE = 1e-6  # of 1 or the value, in its unit: label files may have six decimals
 ENERGY_TOLERANCE = 1e-3  # eV: detailed.out prints 1e-4 eV, and values of the hartree differ by 1e-7
 DEBYE_TOLERANCE = 1e-3  # D: values of the debye in use differ by 1e-5
-DIPOLE_TOLERANCE = 1e-5  # au, and 1e-6 of sum |q r|: positions are stored as float32
 
-Check = Callable[[Pairs], Iterator[Finding]]
+
+def _where(pairs: Pairs, wrong: Any, message: str, *values: NDArray[Any]) -> Iterator[Finding]:
+    """Yield the pairs where `wrong` [N] is true; their `values` [N] are the {} of the message."""
+    for i in np.flatnonzero(wrong):
+        yield Finding(str(pairs.names[i]), message.format(*(value[i] for value in values)))
 
 
 def _differences(
     pairs: Pairs, what: str, found: Float, expected: Float, tolerance: float | Float
 ) -> Iterator[Finding]:
     """Yield the pairs where `found` [N] is not `expected` [N]; missing values are not compared."""
-    for i in np.flatnonzero(np.abs(found - expected) > tolerance):
-        message = f"{what} is {found[i]:.10g}, not {expected[i]:.10g}"
-        yield Finding(str(pairs.names[i]), message)
-
-
-def _where(pairs: Pairs, wrong: NDArray[np.bool_], message: str) -> Iterator[Finding]:
-    """Yield the pairs where `wrong` [N] is true."""
-    yield from (Finding(str(name), message) for name in pairs.names[wrong])
+    wrong = np.abs(found - expected) > tolerance
+    yield from _where(pairs, wrong, what + " is {:.10g}, not {:.10g}", found, expected)
 
 
 def _labels(pairs: Pairs) -> dict[str, Float]:
@@ -51,11 +47,11 @@ def _labels(pairs: Pairs) -> dict[str, Float]:
 
 def names(pairs: Pairs) -> Iterator[Finding]:
     """Pair names are sorted, each occurs once, and they name the elements and the system."""
-    for i in np.flatnonzero(pairs.names[1:] <= pairs.names[:-1]):
-        yield Finding(str(pairs.names[i + 1]), f"comes after {pairs.names[i]}")
-    for name, elements in zip(pairs.names.tolist(), pairs.elements.tolist(), strict=True):
-        if name != "_".join(elements):
-            yield Finding(name, f"its elements are {' and '.join(elements)}")
+    before = np.append("", pairs.names[:-1])
+    yield from _where(pairs, pairs.names <= before, "comes after {}", before)
+    first, second = pairs.elements.T
+    other = pairs.names != np.strings.add(np.strings.add(first, "_"), second)
+    yield from _where(pairs, other, "its elements are {} and {}", first, second)
     for guess in pairs.text_label_values.T[pairs.text_label_names == "system_id_guess"]:
         wrong = (guess != "") & (guess != pairs.names)
         yield from _where(pairs, wrong, "system_id_guess is another name")
@@ -63,7 +59,7 @@ def names(pairs: Pairs) -> Iterator[Finding]:
 
 def finite(pairs: Pairs) -> Iterator[Finding]:
     """Geometries, bond lengths and dipole moments are finite numbers; no number is infinite."""
-    wrong = ~np.isfinite(pairs.geometries).reshape(len(pairs), -1).all(axis=1)
+    wrong = ~np.isfinite(pairs.geometries).all(axis=(1, 2))
     yield from _where(pairs, wrong, "its geometry is not")
     original = pairs.provenance is None  # whose archives may lack all metadata
     for name, values in zip(METADATA_NAMES, pairs.metadata.T, strict=True):
@@ -79,21 +75,19 @@ def label_values(pairs: Pairs) -> Iterator[Finding]:
     """Flags are 0 or 1, counts whole numbers, 0 or more, and no label is infinite."""
     for label in NUMERIC_LABELS:
         values = pairs.label(label.name)
-        for i in np.flatnonzero(~label.legal(values)):
-            yield Finding(str(pairs.names[i]), f"{label.name} is {values[i]:.10g}")
+        yield from _where(pairs, ~label.legal(values), label.name + " is {:.10g}", values)
 
 
 def two_atoms(pairs: Pairs) -> Iterator[Finding]:
     """Every pair has two atoms."""
-    two = np.full(len(pairs), 2.0)
-    yield from _differences(pairs, "metadata num_atoms", pairs.rows["num_atoms"], two, 0)
+    n = pairs.rows["num_atoms"]
+    yield from _differences(pairs, "metadata num_atoms", n, np.full_like(n, 2), 0)
 
 
 def bond_length(pairs: Pairs) -> Iterator[Finding]:
     """The distance of the atoms is the bond length of metadata and of distance_ang."""
-    distance = distances(pairs.rows["positions"])
-    found, tolerance = pairs.rows["bond_length"], FLOAT32_TOLERANCE
-    yield from _differences(pairs, "metadata bond_length", found, distance, tolerance)
+    distance, found = distances(pairs.rows["positions"]), pairs.rows["bond_length"]
+    yield from _differences(pairs, "metadata bond_length", found, distance, FLOAT32_TOLERANCE)
     found, tolerance = pairs.label("distance_ang"), BOND_TOLERANCE + FLOAT32_TOLERANCE
     yield from _differences(pairs, "distance_ang", found, distance, tolerance)
 
@@ -116,10 +110,10 @@ def label_formulas(pairs: Pairs) -> Iterator[Finding]:
 def gap_flags(pairs: Pairs) -> Iterator[Finding]:
     """A metal-like pair has no gap, in others LUMO is not below HOMO; no virtual level, no LUMO."""
     values = _labels(pairs)
-    metal, none = values["metal_like"], values["no_virtual_in_basis"]
-    homo, lumo = values["e_homo_ev"], values["e_lumo_ev"]
+    metal, none, lumo = (values[n] for n in ("metal_like", "no_virtual_in_basis", "e_lumo_ev"))
     yield from _where(pairs, (metal == 1) & (values["e_g_ev"] > 0), "is metal_like and has a gap")
-    yield from _where(pairs, (metal == 0) & (lumo < homo), "is not metal_like, but LUMO < HOMO")
+    wrong = (metal == 0) & (lumo < values["e_homo_ev"])
+    yield from _where(pairs, wrong, "is not metal_like, but LUMO < HOMO")
     needs_virtual = {"e_lumo_ev"}
     for label in LABELS:  # what a label follows from stands before it
         if label.formula is not None and needs_virtual.intersection(label.formula.sources):
@@ -134,9 +128,8 @@ def gap_flags(pairs: Pairs) -> Iterator[Finding]:
 def free_energy(pairs: Pairs) -> Iterator[Finding]:
     """The total energy is not below the Mermin free energy: an entropy is not negative."""
     total, free = pairs.label("total_energy_ev"), pairs.label("mermin_free_energy_ev")
-    for i in np.flatnonzero(total < free - LABEL_TOLERANCE):
-        message = f"total {total[i]:.10g} eV, free {free[i]:.10g} eV"
-        yield Finding(str(pairs.names[i]), message)
+    wrong = total < free - LABEL_TOLERANCE
+    yield from _where(pairs, wrong, "total {:.10g} eV, free {:.10g} eV", total, free)
 
 
 def labels_and_metadata(pairs: Pairs) -> Iterator[Finding]:
@@ -156,9 +149,8 @@ def labels_and_metadata(pairs: Pairs) -> Iterator[Finding]:
 def charges(pairs: Pairs) -> Iterator[Finding]:
     """Charges add up to the total charge, and the charge labels are made of them."""
     q, total = pairs.rows["charges"], pairs.label("total_charge")
-    what = "the sum of charges"
-    yield from _differences(pairs, what, q.sum(axis=1), total, POPULATION_TOLERANCE)
-    size = np.abs(q)
+    size, tolerance = np.abs(q), POPULATION_TOLERANCE
+    yield from _differences(pairs, "the sum of charges", q.sum(axis=1), total, tolerance)
     made = {"q_absmean": size.mean(axis=1), "q_maxabs": size.max(axis=1), "q_std": q.std(axis=1)}
     for name, expected in made.items():
         yield from _differences(pairs, name, pairs.label(name), expected, LABEL_TOLERANCE)
@@ -166,25 +158,23 @@ def charges(pairs: Pairs) -> Iterator[Finding]:
 
 def populations(pairs: Pairs) -> Iterator[Finding]:
     """Populations agree, add up, and make, with the charges, whole numbers of electrons."""
-    rows, tolerance = pairs.rows, POPULATION_TOLERANCE
-    orbitals = rows["orbital_populations"]
-    unknown = np.isnan(orbitals).all(axis=2)
-    sums = np.where(unknown, np.nan, np.nansum(orbitals, axis=2))
-    electrons = rows["atom_populations"] + rows["charges"]
-    for atom in range(2):
-        expected, of_atom = rows["atom_populations"][:, atom], f"of atom {atom + 1}"
-        what, found = f"the population {of_atom}", rows["populations"][:, atom]
-        yield from _differences(pairs, what, found, expected, tolerance)
-        what = f"the sum of orbital populations {of_atom}"
-        yield from _differences(pairs, what, sums[:, atom], expected, tolerance)
-        what, found = f"population + charge {of_atom}", electrons[:, atom]
-        yield from _differences(pairs, what, found, np.round(found), tolerance)
+    orbitals, known = pairs.rows["orbital_populations"], pairs.rows["atom_populations"]
+    sums = np.where(np.isnan(orbitals).all(axis=2), np.nan, np.nansum(orbitals, axis=2))
+    electrons = known + pairs.rows["charges"]
+    for k in range(2):
+        for what, found, expected in (
+            ("the population", pairs.rows["populations"], known),
+            ("the sum of orbital populations", sums, known),
+            ("population + charge", electrons, np.round(electrons)),
+        ):
+            of_atom, one, other = f"{what} of atom {k + 1}", found[:, k], expected[:, k]
+            yield from _differences(pairs, of_atom, one, other, POPULATION_TOLERANCE)
 
 
 def dipole_moment(pairs: Pairs) -> Iterator[Finding]:
     """The dipole moment is the sum of charge times position."""
-    # Of the positions as they are: the moment of a charged pair depends on the origin.
-    terms = pairs.rows["charges"][..., None] * pairs.rows["positions"] / BOHR_TO_ANGSTROM
+    # Of the positions as they are, in float32: the moment of a charged pair depends on the origin.
+    terms = pairs.rows["charges"][..., None] * pairs.rows["positions"] / BOHR
     tolerance = DIPOLE_TOLERANCE + 1e-6 * np.abs(terms).sum(axis=1)
     for k, axis in enumerate("xyz"):
         found, expected = pairs.rows["dipole"][:, k], terms.sum(axis=1)[:, k]
@@ -196,9 +186,8 @@ def short_bonds(pairs: Pairs) -> Iterator[Finding]:
     length = distances(pairs.rows["positions"])
     radii = [[COVALENT_RADII.get(e, np.nan) for e in row] for row in pairs.elements.tolist()]
     ratio = length / np.array(radii).reshape(-1, 2).sum(axis=1)
-    for i in np.flatnonzero(ratio < SHORTEST_PHYSICAL_BOND):
-        message = f"{length[i]:.3f} Å, {ratio[i]:.2f} of the sum"
-        yield Finding(str(pairs.names[i]), message)
+    short = ratio < SHORTEST_PHYSICAL_BOND
+    yield from _where(pairs, short, "{:.3f} Å, {:.2f} of the sum", length, ratio)
 
 
 def constant_labels(pairs: Pairs) -> Iterator[Finding]:
@@ -220,8 +209,8 @@ def incomplete_labels(pairs: Pairs) -> Iterator[Finding]:
             yield from _where(pairs, missing, f"{label.name} is missing")
 
 
-CHECKS: tuple[Check, ...] = (
+CHECKS = (  # what has to hold for every archive
     *(names, finite, label_values, two_atoms, bond_length, label_formulas, gap_flags),
     *(free_energy, labels_and_metadata, charges, populations, dipole_moment),
 )
-WARNINGS: tuple[Check, ...] = (short_bonds, constant_labels, incomplete_labels)
+WARNINGS = (short_bonds, constant_labels, incomplete_labels)  # what they find is no fault

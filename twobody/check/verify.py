@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from twobody.analysis import ANALYSIS
+import numpy as np
+
+from twobody.analysis import ANALYSIS, GEOMETRY_CSV, LABELS_CSV
 from twobody.archive.container import Container
 from twobody.archive.reader import is_original, layout_faults, origin_of, pairs_in
-from twobody.check.copies import analysis, dicts
+from twobody.archive.writer import label_dicts, metadata_dicts
 from twobody.check.laws import CHECKS, WARNINGS
+from twobody.check.tables import WIDTH
 from twobody.encodings import get_encoding
 from twobody.errors import Finding
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
-from twobody.pairs import METADATA_NAMES, Image, Pairs
-from twobody.tables import WIDTH
+from twobody.pairs import METADATA_NAMES, Columns, Image, Pairs
 from twobody.text import counted
 
 _WARNINGS_SHOWN = 5
@@ -51,11 +55,10 @@ def verify(archive: Container) -> list[Check]:
     """
     checks: list[Check] = []
     original = is_original(archive)
-    if not original:
-        for each in (layout, schema):
-            checks.append(check(each, each(archive)))
-            if checks[-1].findings:
-                return checks
+    for each in () if original else (layout, schema):
+        checks.append(check(each, each(archive)))
+        if checks[-1].findings:
+            return checks
     pairs = pairs_in(archive)
     encoding = get_encoding(pairs.encoding)
     blocks = partial(_stored_images, archive, pairs)
@@ -69,6 +72,18 @@ def verify(archive: Container) -> list[Check]:
     checks += [check(law, law(pairs), warning=True) for law in WARNINGS]
     checks += [check(law, law(pairs, blocks), warning=True) for law in encoding.warnings]
     return checks
+
+
+def read_whole(archive: Container) -> Pairs:
+    """Read everything, also what is not shown, so that damage and hostile pickles are named."""
+    pairs = pairs_in(archive)
+    for name, member in archive.members.items():
+        if member.dtype.hasobject:
+            archive.read_objects(name)
+        else:
+            for _ in archive.blocks(name, _BLOCK):
+                pass
+    return pairs
 
 
 def has_errors(checks: Iterable[Check]) -> bool:
@@ -86,7 +101,9 @@ def checks_as_dicts(checks: Iterable[Check]) -> list[dict[str, Any]]:
 
 def format_checks(checks: Sequence[Check]) -> Iterator[str]:
     """Yield what was found, for people: every error, and the first of each warning."""
+    total = {False: 0, True: 0}  # errors, warnings
     for law, meaning, warning, findings in checks:
+        total[warning] += len(findings)
         status = "ok" if not findings else "warning" if warning else "FAILED"
         count = f" Not so {counted(len(findings), 'time')}." if findings else ""
         summary = f"{status:8} {law}: {meaning}{count}"
@@ -95,9 +112,7 @@ def format_checks(checks: Sequence[Check]) -> Iterator[str]:
         yield from (f"           {pair or 'archive'}: {message}" for pair, message in shown)
         if len(shown) < len(findings):
             yield f"           and {len(findings) - len(shown)} more (--json lists all)"
-    errors = sum(len(check.findings) for check in checks if not check.warning)
-    warnings = sum(len(check.findings) for check in checks if check.warning)
-    found = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
+    found = f"{counted(total[False], 'error')}, {counted(total[True], 'warning')}"
     yield f"{counted(len(checks), 'check')}: {found}"
 
 
@@ -133,3 +148,59 @@ def _stored_images(archive: Container, pairs: Pairs) -> Iterator[tuple[int, Imag
         yield from ((start, images[start : start + _BLOCK]) for start in starts)
     else:
         yield from zip(starts, archive.blocks("images", _BLOCK), strict=True)
+
+
+def dicts(archive: Container, pairs: Pairs) -> Iterator[Finding]:
+    """The dicts of labels and metadata say what the columns say."""
+    written = {"labels": label_dicts(pairs), "metadata": metadata_dicts(pairs)}
+    for member, rows in written.items():
+        if member not in archive.members:  # archives of the original project may lack them
+            continue
+        stored = archive.read_objects(member).tolist()
+        for name, found, expected in zip(pairs.names.tolist(), stored, rows, strict=True):
+            if not isinstance(found, dict):
+                yield Finding(name, f"{member} is not a dict")
+                continue
+            odd = found.keys() ^ expected | {
+                key
+                for key in found.keys() & expected
+                # An array, which compares item by item, is never what is written.
+                if isinstance(found[key], np.ndarray) or found[key] != expected[key]
+            }
+            if odd:
+                yield Finding(name, f"the dict of {member} differs in {', '.join(sorted(odd))}")
+
+
+def analysis(folder: Path, pairs: Pairs) -> Iterator[Finding]:
+    """The CSV files in analysis/ beside the archive, where there are any, say what it says."""
+    geometries = {  # in the precision of the archive
+        name: values.astype(np.float32) if name[0] in "xyz" or name.startswith("pop") else values
+        for name, values in pairs.geometry_columns().items()
+    }
+    for file, columns in ((LABELS_CSV, pairs.label_columns()), (GEOMETRY_CSV, geometries)):
+        if (folder / file).exists():
+            yield from _csv_differences(folder / file, {"pair_name": pairs.names, **columns})
+
+
+def _csv_differences(path: Path, columns: Columns) -> Iterator[Finding]:
+    """Compare a CSV file with the columns that it has to hold."""
+    names = columns["pair_name"].tolist()
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file, strict=True)
+        if header != list(columns) or any(len(row) != len(header) for row in rows):
+            yield Finding(None, f"{path.name} has other columns")
+        elif [row[0] for row in rows] != names:
+            yield Finding(None, f"{path.name} has other pairs, or in another order")
+        else:
+            cells_of = zip(*rows, strict=True)
+            for (column, expected), cells in zip(columns.items(), cells_of, strict=True):
+                is_number = expected.dtype.kind == "f"
+                numbers = (float(cell or "nan") for cell in cells)
+                found = np.array([*numbers], expected.dtype) if is_number else np.array(cells)
+                missing = (found != found) & (expected != expected)  # noqa: PLR0124 - NaN
+                for i in np.flatnonzero((found != expected) & ~missing):
+                    message = f"{column} in {path.name} is {found[i]}, not {expected[i]}"
+                    yield Finding(names[i], message)
+    except (OSError, ValueError, csv.Error) as error:
+        yield Finding(None, f"{path.name} cannot be read: {error}")

@@ -16,33 +16,17 @@ Formats: DFTB+ sources, ``mainio.F90`` and ``formatout.F90`` of the tagged versi
 """
 
 from twobody.dftbplus.band_out import Levels, parse_band_out, read_band_out
-from twobody.dftbplus.detailed_out import (
-    BOHR,
-    POSITION_TOLERANCE,
-    SCALARS,
-    DetailedOut,
-    agrees_with_debye,
-    agrees_with_ev,
-    agrees_with_total,
-    parse_detailed_out,
-    read_detailed_out,
-)
+from twobody.dftbplus.detailed_out import BOHR, DetailedOut, parse_detailed_out, read_detailed_out
 from twobody.dftbplus.geo_end_xyz import Geometry, parse_geo_end_xyz, read_geo_end_xyz
-from twobody.dftbplus.mulliken import CHARGE_SECTIONS, POPULATION_TOLERANCE, Orbitals
+from twobody.dftbplus.mulliken import POPULATION_TOLERANCE, Orbitals
 
 __all__ = [
     "BOHR",
-    "CHARGE_SECTIONS",
     "POPULATION_TOLERANCE",
-    "POSITION_TOLERANCE",
-    "SCALARS",
     "DetailedOut",
     "Geometry",
     "Levels",
     "Orbitals",
-    "agrees_with_debye",
-    "agrees_with_ev",
-    "agrees_with_total",
     "parse_band_out",
     "parse_detailed_out",
     "parse_geo_end_xyz",

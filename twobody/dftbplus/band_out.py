@@ -26,25 +26,13 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """One-electron levels of a ``band.out``, in the order of the file.
+    """One-electron levels of a ``band.out``, in the order of the file."""
 
-    Attributes
-    ----------
-    energies : float64 [n]
-        [eV]
-    occupations : float64 [n]
-        [e]; up to 2 per level, up to 1 where the run is spin-polarised.
-    spins, k_points : int64 [n]
-        Counted from 1.
-    blocks : tuple of Block
-        What the levels stand in, all of one size, in the order of the file.
-    """
-
-    energies: NDArray[np.float64]
-    occupations: NDArray[np.float64]
-    spins: NDArray[np.int64]
-    k_points: NDArray[np.int64]
-    blocks: tuple[Block, ...]
+    energies: NDArray[np.float64]  # [n] eV
+    occupations: NDArray[np.float64]  # [n] e; full is 2, or 1 where the run is spin-polarised
+    spins: NDArray[np.int64]  # [n] counted from 1
+    k_points: NDArray[np.int64]  # [n] counted from 1
+    blocks: tuple[Block, ...]  # what the levels stand in, all of one size
 
 
 def read_band_out(path: PathLike) -> Levels:
@@ -62,52 +50,38 @@ def parse_band_out(text: str, path: PathLike | None = None) -> Levels:
         that DFTB+ writes after it: without that line nobody can tell that no level is missing.
     """
     lines = split_lines(text)
-    rows: list[tuple[float, float, int, int]] = []
     blocks: list[Block] = []
+    levels: list[list[tuple[float, float]]] = []
     seen: set[tuple[int, int]] = set()
-    size = 0
-    i = 0
-    while i < len(lines):
-        if not lines[i]:
-            i += 1
-            continue
+    starts = (i for i, line in enumerate(lines) if line and not (i and lines[i - 1]))
+    for i in starts:
         match = _BLOCK.fullmatch(lines[i])
         if match is None:
             raise ParseError(path, i + 1, "'KPT (n) SPIN (n) KWEIGHT (number)'", quote(lines[i]))
         weight = parse_number(match[3], path, i + 1, "the weight of the k-point")
-        k_point, spin = int(match[1]), int(match[2])
-        levels, stop = _block(lines, i + 1, path)
-        size = size or len(levels)
-        if (k_point, spin) in seen or len(levels) != size:
+        blocks.append(Block(int(match[1]), int(match[2]), weight, i + 1))
+        levels.append(_levels(lines, i + 1, path))
+        if blocks[-1][:2] in seen or len(levels[-1]) != len(levels[0]):
             expected = "a new k-point or spin with as many levels as the first"
-            raise ParseError(path, i + 1, expected, f"{quote(lines[i])} with {len(levels)}")
-        seen.add((k_point, spin))
-        blocks.append(Block(k_point, spin, weight, i + 1))
-        rows += [(energy, occupation, spin, k_point) for energy, occupation in levels]
-        i = stop
-    if not rows:
+            raise ParseError(path, i + 1, expected, f"{quote(lines[i])} with {len(levels[-1])}")
+        seen.add(blocks[-1][:2])
+    if not blocks:
         raise ParseError(path, 1, "a block 'KPT ... SPIN ... KWEIGHT ...'", "an empty file")
-    energies, occupations, spins, k_points = (
-        np.array(column) for column in zip(*rows, strict=True)
-    )
+    energies, occupations = np.array(levels).reshape(-1, 2).T
+    k_points, spins = np.repeat([block[:2] for block in blocks], len(levels[0]), axis=0).T
     return Levels(energies, occupations, spins, k_points, tuple(blocks))
 
 
-def _block(
-    lines: list[str], start: int, path: PathLike | None
-) -> tuple[list[tuple[float, float]], int]:
-    """Read the levels of a block (energy, occupation) and say where it ends."""
+def _levels(lines: list[str], start: int, path: PathLike | None) -> list[tuple[float, float]]:
+    """Read the levels (energy, occupation) from line `start` to the empty line below them."""
     levels: list[tuple[float, float]] = []
-    width = 0
-    for i in range(start, len(lines)):
+    width = len(lines[start].split()) if start < len(lines) else 0  # up to 17.1 without the index
+    for i in range(start, len(lines) - 1):  # what follows the last line end is no line
         tokens = lines[i].split()
-        if not tokens and i < len(lines) - 1:
+        if not tokens:
             if not levels:
                 raise ParseError(path, i + 1, "a level", "an empty line")
-            return levels, i + 1
-        if not tokens:
-            break
-        width = width or len(tokens)  # up to 17.1 without the index
+            return levels
         if len(tokens) != width or width not in (2, 3):
             raise ParseError(path, i + 1, "index, energy and occupation", quote(lines[i]))
         if width == 3 and parse_integer(tokens[0], path, i + 1, "an index") != len(levels) + 1:

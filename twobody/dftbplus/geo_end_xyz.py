@@ -13,7 +13,7 @@ from twobody.text import PathLike, parse_integer, parse_number, quote, read_text
 
 # F16.8: a number that stands without a blank behind another fills all 16 columns.
 _FULL = r"(?:-[0-9]{6}|[0-9]{7})\.[0-9]{8}"
-_GLUED = re.compile(rf"-?[0-9]+\.[0-9]{{8}}(?:{_FULL})+")
+_GLUED = re.compile(rf"(?<=[0-9]\.[0-9]{{8}})(?=(?:{_FULL})+(?:\s|$))")
 _LIMIT = 1e7  # what F16.8 cannot print
 _STEP = re.compile(r"\s*Geometry Step:\s*([0-9]{1,18})")
 _SYMBOL = re.compile(r"[A-Za-z][^.*]*")  # points and asterisks are of a number glued to it
@@ -22,26 +22,13 @@ _WHOLE = re.compile(r".*\.[0-9]{8}")
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """The last complete frame of a ``geo_end.xyz``.
-
-    Attributes
-    ----------
-    symbols : tuple of str
-    positions : float64 [n_atoms, 3]
-        [Å]
-    populations : float64 [n_atoms] or None
-        Mulliken electron populations [e] (not charges); None where the file has no such column.
-    line : int
-        Where the row of the first atom stands, counted from 1; for messages.
-    step : int or None
-        The geometry step; None where the comment does not say it.
-    """
+    """The last complete frame of a ``geo_end.xyz``."""
 
     symbols: tuple[str, ...]
-    positions: NDArray[np.float64]
-    populations: NDArray[np.float64] | None
-    line: int
-    step: int | None
+    positions: NDArray[np.float64]  # [n_atoms, 3] Å
+    populations: NDArray[np.float64] | None  # [n_atoms] e, not charges; None without such a column
+    line: int  # of the first atom's row, counted from 1; for messages
+    step: int | None  # geometry step; None where the comment does not say it
 
 
 def read_geo_end_xyz(path: PathLike) -> Geometry:
@@ -61,9 +48,7 @@ def parse_geo_end_xyz(text: str, path: PathLike | None = None) -> Geometry:
         No frame is complete, or a count, a row or a number is not what it has to be.
     """
     lines = split_lines(text)
-    end = len(lines)
-    while end and not lines[end - 1]:
-        end -= 1
+    end = max((i for i, line in enumerate(lines, start=1) if line), default=0)
     frame: tuple[int, int] | None = None
     start = 0
     while start < end:
@@ -71,7 +56,7 @@ def parse_geo_end_xyz(text: str, path: PathLike | None = None) -> Geometry:
         if n_atoms < 1:
             raise ParseError(path, start + 1, "at least one atom", f"{n_atoms}")
         stop = start + 2 + n_atoms
-        if stop > end or (stop == len(lines) and not _is_whole_frame(lines[start + 2 : stop])):
+        if stop > end or (stop == len(lines) and not _is_whole(lines[start + 2 : stop])):
             break
         frame = (start + 2, stop)
         start = stop
@@ -81,7 +66,7 @@ def parse_geo_end_xyz(text: str, path: PathLike | None = None) -> Geometry:
     return _frame(lines, *frame, path)
 
 
-def _is_whole_frame(rows: list[str]) -> bool:
+def _is_whole(rows: list[str]) -> bool:
     """Tell whether a frame that ends without a line end holds its last number in full."""
     widths = {len(row.split()) for row in rows}
     return len(widths) == 1 and _WHOLE.fullmatch(rows[-1]) is not None
@@ -91,32 +76,21 @@ def _frame(lines: list[str], start: int, stop: int, path: PathLike | None) -> Ge
     symbols: list[str] = []
     values: list[list[float]] = []
     for i in range(start, stop):
-        symbol, *tokens = lines[i].split() or [""]
-        fields = [f for t in tokens for f in _unglue(t)]
+        symbol, *fields = _GLUED.sub(" ", lines[i]).split() or [""]
         if _SYMBOL.fullmatch(symbol) is None or len(fields) not in (3, 4, 6, 7):
             raise ParseError(path, i + 1, "a symbol and 3, 4, 6 or 7 numbers", quote(lines[i]))
         if values and len(fields) != len(values[0]):
             expected = f"{len(values[0])} numbers, as in the row above"
             raise ParseError(path, i + 1, expected, f"{len(fields)}")
+        what = "a coordinate or population"
+        row = [parse_number(field, path, i + 1, what) for field in fields]
+        for field, value in zip(fields, row, strict=True):
+            if abs(value) >= _LIMIT:
+                raise ParseError(path, i + 1, f"{what}, a number below {_LIMIT:.0e}", quote(field))
         symbols.append(symbol)
-        values.append([_number(field, path, i + 1) for field in fields])
+        values.append(row)
     table = np.array(values)
-    populations = table[:, 3].copy() if table.shape[1] in (4, 7) else None
+    populations = table[:, 3] if table.shape[1] in (4, 7) else None
     match = _STEP.fullmatch(lines[start - 1])
     step = int(match[1]) if match else None
-    return Geometry(tuple(symbols), table[:, :3].copy(), populations, start + 1, step)
-
-
-def _number(field: str, path: PathLike | None, line: int) -> float:
-    value = parse_number(field, path, line, "a coordinate or population")
-    if abs(value) >= _LIMIT:
-        expected = f"a coordinate or population, a number below {_LIMIT:.0e}"
-        raise ParseError(path, line, expected, quote(field))
-    return value
-
-
-def _unglue(token: str) -> list[str]:
-    if _GLUED.fullmatch(token):
-        first = token.index(".") + 9
-        return [token[:first], *(token[i : i + 16] for i in range(first, len(token), 16))]
-    return [token]
+    return Geometry(tuple(symbols), table[:, :3], populations, start + 1, step)

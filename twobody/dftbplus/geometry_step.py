@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TypeVar
 
 from twobody.errors import ParseError
-from twobody.text import PathLike, quote
-
-_T = TypeVar("_T")
+from twobody.text import PathLike, parse_integer, parse_number, quote
 
 Status = dict[str, bool | None]  # line: what it means
 
@@ -23,10 +20,7 @@ _STATIC = "Calculation with static geometry"
 _GEOMETRY_FILE = "Full geometry written in "  # only a run with a driver writes one
 _UNSUPPORTED = {  # a line that only this kind of run prints, from 20.1 on
     "REKS do not use any electronic distribution function": "REKS",
-    "S0 state": "delta-DFTB",
-    "T1 state": "delta-DFTB",
-    "S1 state": "delta-DFTB",
-    "Mixed state": "delta-DFTB",
+    **dict.fromkeys(("S0 state", "T1 state", "S1 state", "Mixed state"), "delta-DFTB"),
 }
 SCC_STATUS: Status = {
     "SCC converged": True,
@@ -53,7 +47,7 @@ _NO_STEP_STATUS: Status = dict.fromkeys((*RUN_STATUS["Geometry optimization"], *
 
 
 class Step:
-    """The lines of one geometry step, indexed by what they say."""
+    """The lines of one geometry step, indexed by what they say; line numbers count from 0."""
 
     def __init__(self, path: PathLike | None, lines: list[str], start: int, stop: int) -> None:
         self.path = path
@@ -74,10 +68,14 @@ class Step:
                 self.kind, self.number = match[1], int(match[2])
 
     def error(self, i: int, expected: str, found: str | None = None) -> ParseError:
-        """Make the error for line `i` (counted from 0), or for the last one where `i` is none."""
+        """Make the error for line `i`, or for the last one where `i` is none."""
         if found is None:
             found = quote(self.lines[i]) if i < len(self.lines) else "the end of the step"
         return ParseError(self.path, min(i + 1, len(self.lines)), expected, found)
+
+    def missing(self, what: str, found: str) -> ParseError:
+        """Make the error for what does not stand in the step, at its last line."""
+        return self.error(max(i for i, line in enumerate(self.lines) if line), what, found)
 
     @property
     def run_status(self) -> Status:
@@ -94,17 +92,6 @@ class Step:
         """Whether the run was to move atoms; read below the SCC status."""
         return any(line.startswith(_GEOMETRY_FILE) for line in self.where)
 
-    @property
-    def last_line(self) -> int:
-        """Where the last line stands that is not empty."""
-        return max(i for i, line in enumerate(self.lines) if line)
-
-    def require(self, value: _T | None, what: str) -> _T:
-        """Return `value`, which may not be missing."""
-        if value is None:
-            raise self.error(self.last_line, f"{what} in the step", "none up to here")
-        return value
-
     def once(self, line: str) -> int | None:
         """Return where `line` stands, or None; it may not stand twice."""
         places = self.where.get(line, [])
@@ -114,16 +101,11 @@ class Step:
 
     def status(self, meanings: Status) -> bool | None:
         """Return the meaning of the one status line of `meanings` that the step holds."""
-        found = [line for line in meanings if self.once(line) is not None]
+        found = [(line, i) for line in meanings if (i := self.once(line)) is not None]
         if len(found) > 1:
-            raise self.error(
-                self.where[found[1]][0], "one status", f"{quote(found[1])} after {quote(found[0])}"
-            )
-        return meanings[found[0]] if found else None
-
-    def has_any(self, lines: Status) -> bool:
-        """Tell whether any of `lines` stands in the step."""
-        return not self.where.keys().isdisjoint(lines)
+            (first, _), (second, i) = found[:2]
+            raise self.error(i, "one status", f"{quote(second)} after {quote(first)}")
+        return meanings[found[0][0]] if found else None
 
     def field(self, name: str, count: int = 1) -> list[tuple[int, str]]:
         """Return where ``NAME:`` stands and what follows it: nowhere, or `count` times."""
@@ -132,6 +114,32 @@ class Step:
             i = places[count][0] if len(places) > count else places[-1][0]
             raise self.error(i, f"'{name}:' {count} times in the step", f"{len(places)} times")
         return places
+
+    def table(
+        self, start: int, what: str, n_integers: int, n_numbers: int, n_labels: int = 0
+    ) -> list[tuple[int, tuple[int, ...], list[float]]]:
+        """Read the rows from line `start` to an empty one: line, integers, numbers; see `row`."""
+        rows = []
+        for i in range(start, len(self.lines)):
+            if not self.lines[i]:
+                break
+            rows.append((i, *self.row(i, what, n_integers, n_numbers, n_labels)))
+        if not rows:
+            raise self.error(start, what)
+        return rows
+
+    def row(
+        self, i: int, what: str, n_integers: int, n_numbers: int, n_labels: int = 0
+    ) -> tuple[tuple[int, ...], list[float]]:
+        """Read integers, numbers and labels, which are not looked at, in line `i`."""
+        tokens = self.lines[i].split()
+        width = n_integers + n_numbers
+        if len(tokens) != width + n_labels:
+            raise self.error(i, f"{what}, {width + n_labels} columns")
+        value = f"a value of {what}"
+        integers = (parse_integer(t, self.path, i + 1, value) for t in tokens[:n_integers])
+        numbers = (parse_number(t, self.path, i + 1, value) for t in tokens[n_integers:width])
+        return tuple(integers), list(numbers)
 
 
 def last_complete_step(lines: list[str], path: PathLike | None) -> Step:
@@ -149,22 +157,20 @@ def last_complete_step(lines: list[str], path: PathLike | None) -> Step:
         headings = f"'... distribution function', '... step:' or {_STATIC!r}"
         expected = f"DFTB+ output of version 17.1 to 25.1 ({headings})"
         raise ParseError(path, first + 1, expected, quote(lines[first]))
-    stops = [*starts[1:], len(lines)]
-    for start, stop in zip(reversed(starts), reversed(stops), strict=True):
+    for start, stop in reversed(list(pairwise([*starts, len(lines)]))):
         if any(line.strip() in SCC_STATUS for line in lines[start:stop]):
             step = Step(path, lines, start, stop)
             if stop < len(lines) or _is_closed(step):
                 return step
     last = Step(path, lines, starts[-1], len(lines))
-    if last.has_any(SCC_STATUS):
-        statuses = " or ".join(map(repr, last.run_status))
-        expected = statuses or "the two empty lines that close a file"
-        raise last.error(last.last_line, expected, "the end of the file")
-    expected = " or ".join(map(repr, SCC_STATUS))
+    if last.where.keys() & SCC_STATUS:
+        expected = " or ".join(map(repr, last.run_status))
+        what = expected or "the two empty lines that close a file"
+        raise last.missing(what, "the end of the file")
     found = "the end of the file"
     if last.kind == "MD" and last.has_driver:  # what is printed below the status is there
         found = "none, as in output of XLBOMD, which is not read"
-    raise last.error(last.last_line, expected, found)
+    raise last.missing(" or ".join(map(repr, SCC_STATUS)), found)
 
 
 def _is_closed(step: Step) -> bool:
@@ -174,7 +180,7 @@ def _is_closed(step: Step) -> bool:
     with two empty lines, which stand nowhere else below the SCC status.
     """
     if step.run_status:
-        return step.has_any(step.run_status)
+        return bool(step.where.keys() & step.run_status)
     below = step.lines[min(i for status in SCC_STATUS for i in step.where.get(status, [])) : -1]
     return "Dipole moment" in step.fields or any(not (a or b) for a, b in pairwise(below))
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twobody.dftbplus.geometry_step import Step
-from twobody.text import parse_integer, parse_number
+from twobody.text import parse_number
 
 POPULATION_TOLERANCE = 1e-4
 """How far populations may differ from their sum [e]; each is printed with eight decimals."""
@@ -19,14 +19,14 @@ POPULATION_TOLERANCE = 1e-4
 _Float = NDArray[np.float64]
 _Int = NDArray[np.int64]
 CHARGE_SECTIONS = {  # header: column heading
-    "Atomic gross charges (e)": ("Atom", "Charge"),
-    "Net atomic charges (e)": ("Atom", "Net", "charge"),  # up to 17.1, the same quantity
+    "Atomic gross charges (e)": "Atom Charge",
+    "Net atomic charges (e)": "Atom Net charge",  # up to 17.1, the same quantity
 }
 _POPULATION_SECTION = re.compile(r"(Atom|l-shell|Orbital) populations \(([^()]+)\)")
-_POPULATION_COLUMNS = {
-    "Atom": ("Atom", "Population"),
-    "l-shell": ("Atom", "Sh.", "l", "Population"),
-    "Orbital": ("Atom", "Sh.", "l", "m", "Population"),
+_POPULATION_COLUMNS = {  # column heading, how many of them make the key of a row
+    "Atom": ("Atom Population", 1),
+    "l-shell": ("Atom Sh. l Population", 3),
+    "Orbital": ("Atom Sh. l m Population", 4),
 }
 _SPIN_CHANNELS = (
     ("up",),
@@ -40,22 +40,13 @@ _MAGNETISATION = frozenset("xyz")  # non-collinear: the channels that are no pop
 
 @dataclass(frozen=True, eq=False)
 class Orbitals:
-    """Mulliken populations of atomic orbitals, summed over spin channels.
+    """Mulliken populations of atomic orbitals, summed over spin channels."""
 
-    Attributes
-    ----------
-    atom, shell, l, m : int64 [n_orbitals]
-        Atom (counted from 0), shell of the atom (from 1), angular momentum, magnetic quantum number
-        of the real orbital.
-    population : float64 [n_orbitals]
-        Population [e]; small negative values are legal.
-    """
-
-    atom: _Int
-    shell: _Int
-    l: _Int
-    m: _Int
-    population: _Float
+    atom: _Int  # [n_orbitals] counted from 0
+    shell: _Int  # [n_orbitals] of the atom, counted from 1
+    l: _Int  # [n_orbitals] angular momentum
+    m: _Int  # [n_orbitals] magnetic quantum number of the real orbital
+    population: _Float  # [n_orbitals] e; small negative values are legal
 
 
 class Mulliken(NamedTuple):
@@ -68,61 +59,52 @@ class Mulliken(NamedTuple):
     spin_channels: tuple[str, ...]
 
 
+class _Table(NamedTuple):
+    """A table, whose rows stand one below the other."""
+
+    line: int  # of the first row, counted from 0
+    keys: list[tuple[int, ...]]  # [n] the whole numbers of each row, the atom first
+    values: _Float  # [n]
+
+
+_Tables = dict[str, dict[str, _Table]]  # by kind and channel
+
+
 def read_mulliken(step: Step) -> Mulliken:
     """Read every section of charges and populations, and check that they agree."""
     charges = _gross_charges(step)
     channels, tables = _population_tables(step)
-    populations = _atom_populations(step, channels, tables)
-    orbitals = _orbitals(step, channels, tables)
-    _check_sums(step, channels, tables, charges, populations, orbitals)
+    _check_atoms(step, tables, charges)
+    summed = [channel for channel in channels if channel not in _MAGNETISATION]
+    populations = orbitals = None
+    if by_channel := tables.get("Atom"):
+        populations = np.sum([by_channel[channel].values for channel in summed], axis=0)
+    if by_channel := tables.get("Orbital"):
+        atom, shell, l, m = np.array(by_channel[channels[0]].keys).T
+        population = np.sum([by_channel[channel].values for channel in summed], axis=0)
+        orbitals = Orbitals(atom - 1, shell, l, m, population)
+    for channel in channels:
+        _check_sums(step, channel, {kind: tables[kind][channel] for kind in tables})
     return Mulliken(_total_charge(step, charges), charges, populations, orbitals, channels)
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A row of a table: where it stands, its whole numbers, its value."""
-
-    line: int
-    key: tuple[int, ...]
-    value: float
-
-
-def _table(step: Step, header: int, columns: Sequence[str]) -> list[_Row]:
+def _table(step: Step, header: int, columns: str, n_keys: int) -> _Table:
     """Read the table below line `header`: whole numbers, one value, from 19.1 on maybe a label."""
-    heading = step.lines[header + 1].split() if header + 1 < len(step.lines) else []
-    labelled = heading == [*columns, "Label"]
-    if heading != list(columns) and not labelled:
-        raise step.error(header + 1, f"the column heading {' '.join(columns)!r}")
-    n_keys = len(columns) - 1 if "Sh." in columns else 1
-    width = n_keys + 1 + labelled
-    rows = []
-    for i in range(header + 2, len(step.lines)):
-        tokens = step.lines[i].split()
-        if not tokens:
-            break
-        if len(tokens) != width:
-            raise step.error(i, f"a row of {width} columns or an empty line")
-        key = tuple(parse_integer(t, step.path, i + 1, "a row's index") for t in tokens[:n_keys])
-        value = parse_number(tokens[n_keys], step.path, i + 1, "a row's value")
-        rows.append(_Row(i, key, value))
-    if not rows:
-        raise step.error(header + 2, "a row of the table")
-    return rows
-
-
-def _values_by_atom(step: Step, rows: list[_Row]) -> _Float:
-    """Return the values of a table with one row an atom; atoms must be 1, 2, 3 ..."""
-    for atom, row in enumerate(rows, start=1):
-        if row.key != (atom,):
-            raise step.error(row.line, f"the row of atom {atom}")
-    return np.array([row.value for row in rows])
+    heading = " ".join(step.lines[header + 1].split()) if header + 1 < len(step.lines) else ""
+    labelled = heading == f"{columns} Label"
+    if heading != columns and not labelled:
+        raise step.error(header + 1, f"the column heading {columns!r}")
+    rows = step.table(header + 2, "a row of the table", n_keys, 1, n_labels=int(labelled))
+    return _Table(rows[0][0], [key for _, key, _ in rows], np.array([v for *_, (v,) in rows]))
 
 
 def _gross_charges(step: Step) -> _Float | None:
-    found = [(i, c) for h, c in CHARGE_SECTIONS.items() if (i := step.once(h)) is not None]
-    if not found:
-        return None
-    return _values_by_atom(step, _table(step, *found[0]))
+    for section, columns in CHARGE_SECTIONS.items():
+        if (header := step.once(section)) is not None:
+            table = _table(step, header, columns, 1)
+            _check_counted(step, table)
+            return table.values
+    return None
 
 
 def _total_charge(step: Step, charges: _Float | None) -> float | None:
@@ -136,119 +118,90 @@ def _total_charge(step: Step, charges: _Float | None) -> float | None:
     return None
 
 
-_Tables = dict[str, dict[str, list[_Row]]]  # kind: channel: rows
-
-
 def _population_tables(step: Step) -> tuple[tuple[str, ...], _Tables]:
     """Read every population table; each kind must have the same, legal set of spin channels."""
     tables: _Tables = {}
     for line in step.where:
-        if match := _POPULATION_SECTION.fullmatch(line):
-            kind, channel = match.groups()
-            rows = _table(step, step.once(line) or 0, _POPULATION_COLUMNS[kind])
-            tables.setdefault(kind, {})[channel] = rows
-    channels: tuple[str, ...] = ()
+        match = _POPULATION_SECTION.fullmatch(line)
+        if match and (header := step.once(line)) is not None:
+            table = _table(step, header, *_POPULATION_COLUMNS[match[1]])
+            tables.setdefault(match[1], {})[match[2]] = table
+    channels = tuple(next(iter(tables.values()), ()))
+    expected = channels if channels in _SPIN_CHANNELS else ("up", "down")
     for kind, by_channel in tables.items():
-        here = tuple(by_channel)
-        if here not in _SPIN_CHANNELS or (channels and here != channels):
-            first_row = by_channel[here[-1]][0].line
-            expected = f"{kind} populations of {' and '.join(channels or ('up', 'down'))}"
-            raise step.error(first_row - 2, expected, f"those of {' and '.join(here)}")
-        channels = here
+        found, (*_, last) = tuple(by_channel), by_channel.values()
+        if found != expected:
+            what = f"{kind} populations of {' and '.join(expected)}"
+            raise step.error(last.line - 2, what, f"those of {' and '.join(found)}")
     return channels, tables
 
 
-def _summed_channels(channels: tuple[str, ...]) -> list[str]:
-    return [channel for channel in channels if channel not in _MAGNETISATION]
+def _check_counted(step: Step, table: _Table) -> None:
+    """Check that the table has one row an atom: 1, 2, 3 ..."""
+    for i, key in enumerate(table.keys):
+        if key != (i + 1,):
+            raise step.error(table.line + i, f"the row of atom {i + 1}")
 
 
-def _atom_populations(step: Step, channels: tuple[str, ...], tables: _Tables) -> _Float | None:
-    if "Atom" not in tables:
-        return None
-    by_channel = [_values_by_atom(step, tables["Atom"][c]) for c in channels]
-    for channel, values in zip(channels, by_channel, strict=True):
-        if len(values) != len(by_channel[0]):
-            line = tables["Atom"][channel][-1].line
-            raise step.error(line, f"{len(by_channel[0])} atoms", f"{len(values)}")
-    summed = _summed_channels(channels)
-    total = np.zeros(len(by_channel[0]))
-    for channel, values in zip(channels, by_channel, strict=True):
-        total += values if channel in summed else 0
-    return total
+def _check_atoms(step: Step, tables: _Tables, charges: _Float | None) -> None:
+    """Check that atoms and orbitals are counted, the same in every channel and of the charges."""
+    for kind, by_channel in tables.items():
+        first, *others = by_channel.values()
+        if kind == "Atom":
+            _check_counted(step, first)
+        if kind == "Orbital":
+            _check_orbital_order(step, first)
+        n_atoms = first.keys[-1][0]
+        if charges is not None and n_atoms != len(charges):
+            last_row = first.line + len(first.keys) - 1
+            raise step.error(last_row, f"{len(charges)} atoms", f"{n_atoms}")
+        for other in others:
+            for i, (key, expected) in enumerate(zip_longest(other.keys, first.keys)):
+                if key != expected:
+                    raise step.error(other.line + i, "the atom and orbital of the first channel")
 
 
-def _orbitals(step: Step, channels: tuple[str, ...], tables: _Tables) -> Orbitals | None:
-    if "Orbital" not in tables:
-        return None
-    first = tables["Orbital"][channels[0]]
-    _check_orbital_order(step, first)
-    population = np.zeros(len(first))
-    for channel in _summed_channels(channels):
-        rows = tables["Orbital"][channel]
-        if [row.key for row in rows] != [row.key for row in first]:
-            raise step.error(rows[0].line, f"the orbitals of {channels[0]}", f"those of {channel}")
-        population += [row.value for row in rows]
-    atom, shell, l, m = np.array([row.key for row in first]).T
-    return Orbitals(atom - 1, shell, l, m, population)
-
-
-def _check_orbital_order(step: Step, rows: list[_Row]) -> None:
+def _check_orbital_order(step: Step, table: _Table) -> None:
     """Check that atoms and shells are counted up from 1 and that every shell holds m = -l ... l."""
     atom, shell, l, m = 0, 0, 0, 0
-    for row in rows:
+    for i, key in enumerate(table.keys, start=table.line):
         if m < l:
-            legal = row.key == (atom, shell, l, m + 1)
+            legal = key == (atom, shell, l, m + 1)
             expected = f"orbital m = {m + 1} of atom {atom}, shell {shell}, l = {l}"
         else:
-            legal = row.key[:2] in ((atom, shell + 1), (atom + 1, 1)) and row.key[3] == -row.key[2]
-            legal = legal and row.key[0] > 0
-            here = f"atom {atom}, shell {shell + 1} or of " if atom else ""  # from 1 on
-            expected = f"the first orbital of {here}atom {atom + 1}"
+            next_shells = ((atom, shell + 1), (atom + 1, 1)) if atom else ((1, 1),)
+            legal = key[:2] in next_shells and key[3] == -key[2]
+            names = (f"atom {atom}, shell {shell}" for atom, shell in next_shells)
+            expected = f"the first orbital of {' or of '.join(names)}"
         if not legal:
-            raise step.error(row.line, expected)
-        atom, shell, l, m = row.key
+            raise step.error(i, expected)
+        atom, shell, l, m = key
     if m < l:
         expected = f"orbital m = {m + 1} of atom {atom}, shell {shell}"
-        raise step.error(rows[-1].line + 1, expected, "the end of the table")
+        raise step.error(table.line + len(table.keys), expected, "the end of the table")
 
 
-def _check_sums(
-    step: Step,
-    channels: tuple[str, ...],
-    tables: _Tables,
-    charges: _Float | None,
-    populations: _Float | None,
-    orbitals: Orbitals | None,
-) -> None:
-    """Check that the tables speak of the same atoms and that populations add up."""
-    if charges is not None and populations is not None and len(charges) != len(populations):
-        rows = tables["Atom"][channels[0]]
-        raise step.error(rows[-1].line, f"{len(charges)} atoms", f"{len(populations)}")
-    atoms = populations if charges is None else charges
-    if orbitals is not None and atoms is not None and orbitals.atom[-1] + 1 != len(atoms):
-        last = tables["Orbital"][channels[0]][-1].line
-        raise step.error(last, f"orbitals of {len(atoms)} atoms", f"{orbitals.atom[-1] + 1}")
-    for channel in channels:
-        parts = {kind: tables[kind][channel] for kind in tables}
-        if "Orbital" in parts and "l-shell" in parts:
-            _check_sum(step, parts["l-shell"], parts["Orbital"])
-        if "Orbital" in parts and "Atom" in parts:
-            _check_sum(step, parts["Atom"], parts["Orbital"])
-        for i, rest in step.field(f"Nr. of electrons ({channel})"):
-            electrons = parse_number(rest.strip(), step.path, i + 1, "a number of electrons")
-            total = sum(row.value for row in parts.get("Atom", []))
-            if "Atom" in parts and abs(electrons - total) > POPULATION_TOLERANCE:
-                raise step.error(i, f"the sum of the atom populations, {total:.8f}")
+def _check_sums(step: Step, channel: str, tables: dict[str, _Table]) -> None:
+    """Check that populations of a channel, which are in `tables` by kind, add up."""
+    for kind in ("l-shell", "Atom"):
+        if kind in tables and "Orbital" in tables:
+            _check_sum(step, tables[kind], tables["Orbital"])
+    for i, rest in step.field(f"Nr. of electrons ({channel})"):
+        electrons = parse_number(rest.strip(), step.path, i + 1, "a number of electrons")
+        total = tables["Atom"].values.sum() if "Atom" in tables else electrons
+        if abs(electrons - total) > POPULATION_TOLERANCE:
+            raise step.error(i, f"the sum of the atom populations, {total:.8f}")
 
 
-def _check_sum(step: Step, sums: list[_Row], parts: list[_Row]) -> None:
+def _check_sum(step: Step, sums: _Table, parts: _Table) -> None:
     """Check each row of `sums` against the rows of `parts` whose key begins with its own."""
-    width = len(sums[0].key)
-    totals: dict[tuple[int, ...], float] = {}
-    for row in parts:
-        totals[row.key[:width]] = totals.get(row.key[:width], 0.0) + row.value
-    if [row.key for row in sums] != list(totals):
-        raise step.error(sums[-1].line, "a row for each atom or shell that has orbitals")
-    for row in sums:
-        if abs(row.value - totals[row.key]) > POPULATION_TOLERANCE:
-            raise step.error(row.line, f"{totals[row.key]:.8f}, the sum over the orbitals")
+    prefixes = [key[: len(sums.keys[0])] for key in parts.keys]
+    totals = dict.fromkeys(prefixes, 0.0)
+    for prefix, value in zip(prefixes, parts.values.tolist(), strict=True):
+        totals[prefix] += value
+    if sums.keys != list(totals):
+        last_row = sums.line + len(sums.keys) - 1
+        raise step.error(last_row, "a row for each atom or shell that has orbitals")
+    for i, (value, total) in enumerate(zip(sums.values, totals.values(), strict=True)):
+        if abs(value - total) > POPULATION_TOLERANCE:
+            raise step.error(sums.line + i, f"{total:.8f}, the sum over the orbitals")

@@ -18,14 +18,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.dftbplus import (
+from twobody.dftbplus.detailed_out import (
     BOHR,
-    POPULATION_TOLERANCE,
     POSITION_TOLERANCE,
+    SCC_FIELDS,
     agrees_with_debye,
     agrees_with_ev,
     agrees_with_total,
 )
+from twobody.dftbplus.mulliken import POPULATION_TOLERANCE
 from twobody.pairs import dense_orbitals
 
 _Float = NDArray[np.float64]
@@ -48,16 +49,8 @@ def read_usual(
 ) -> NDArray[np.bool_]:
     """Read those of `pairs` that are of the usual layout and without fault.
 
-    Parameters
-    ----------
-    pairs : sequence of n Texts
-    rows, scalars : structured arrays [n] of `twobody.pairs.ROW` and `SCALARS`
-        Get what the files say of the pairs that are read: all but the bond length.
-
-    Returns
-    -------
-    bool [n]
-        Which pairs were read. The others have to be read otherwise.
+    What the files say of them, all but the bond length, is put in `rows` and `scalars`, structured
+    arrays [n] of `twobody.pairs.ROW` and `SCALARS`. Returns which pairs were read, bool [n].
     """
     groups: dict[_Layout, list[tuple[int, list[float], bytes]]] = {}
     for i, pair in enumerate(pairs):
@@ -69,12 +62,12 @@ def read_usual(
     for layout, members in groups.items():
         index, heads, bodies = zip(*members, strict=True)
         fits, columns = layout.numbers(bodies)
-        columns["head"] = np.array(heads)
+        columns |= zip(_HEAD_FIELDS, np.array(heads).T, strict=True)
         good = fits & _consistent(layout, columns)
-        columns = {name: column[good] for name, column in columns.items()}
         places = np.array(index)[good]
-        _fill_rows(rows, places, layout, columns)
-        _fill_scalars(scalars, places, columns)
+        for table in (rows, scalars):
+            for name in columns.keys() & (table.dtype.names or ()):
+                table[name][places] = columns[name][good].reshape(-1, *table.dtype[name].shape)
         read[places] = True
     return read
 
@@ -87,19 +80,16 @@ _HEAD = re.compile(
     + 3 * rb"( [ 0-9-]{4}\.[0-9]{8}E[+-][0-9]{2})"
     + b"\n"
 )
+_HEAD_FIELDS = ("geometry_step", *SCC_FIELDS)
 _SYMBOL = 5  # bytes before the numbers of an atom
-_ATOM_ROW = _SYMBOL + len(4 * "      0.00000000\n") - 3
+_ATOM_ROW = _SYMBOL + 4 * len("      0.00000000") + len("\n")
 
 
 def _head_and_body(pair: Texts) -> tuple[list[float], bytes] | None:
     """Split the texts into what has columns of any width and what does not.
 
-    Returns
-    -------
-    list of 5 floats
-        Geometry step, SCC iteration, total electronic energy, its change, SCC error.
-    bytes
-        The rows of the atoms, and ``detailed.out`` below the SCC row.
+    These are the numbers of `_HEAD_FIELDS`; and the rows of the atoms with what stands below the
+    SCC row in ``detailed.out``.
     """
     head = _HEAD.match(pair.detailed_out)
     if head is None:
@@ -124,21 +114,19 @@ _EXACT = 2.0**53  # whole numbers below this are exact in float64
 
 @dataclass(frozen=True, eq=False)
 class _Layout:
-    """A layout of the body: what each byte may be, where numbers stand, what orbitals it has."""
+    """A layout of the body."""
 
-    lowest: NDArray[np.uint8]
-    highest: NDArray[np.uint8]
+    lowest: NDArray[np.uint8]  # what each byte may be, from here
+    highest: NDArray[np.uint8]  # to here
     columns: _Int  # [k, longest] of the sign and digits of each number; its blank comes repeatedly
     decimals: _Int  # [k]
     names: dict[str, list[int]]  # which of the k numbers have this name
-    atom: _Int
-    l: _Int
-    m: _Int
+    orbitals: _Int  # [3, n_orbitals] atom from 0, l, m
     first_of_atom: list[int]
     first_of_shell: list[int]
 
     def numbers(self, bodies: Sequence[bytes]) -> tuple[NDArray[np.bool_], dict[str, _Float]]:
-        """Return which of n bodies fit, and the numbers [n, k] of each name.
+        """Return which of n bodies fit, and the numbers [n, ...] of each name and field.
 
         They are bit for bit those of ``float()``; those of bodies that do not fit mean nothing.
         """
@@ -157,7 +145,14 @@ class _Layout:
         whole = np.where(kinds == _DIGIT, numbers - ord("0"), 0) @ powers
         fits &= (whole < _EXACT).all(axis=1)
         values = np.where((kinds == _MINUS).any(axis=2), -whole, whole) / 10.0**self.decimals
-        return fits, {name: values[:, places] for name, places in self.names.items()}
+        columns = {name: values[:, places] for name, places in self.names.items()}
+        for name, printed in _ENERGY_FIELDS.items():
+            columns[name] = columns["hartree"][:, _ENERGIES.index(printed)]
+        atom, l, m = self.orbitals
+        orbitals = dense_orbitals(atom, l, m, columns["orbitals"])
+        constant = {"num_atoms": 2.0, "scc_converged": 1.0, "geometry_converged": 1.0}
+        columns |= {name: np.full(len(bodies), value) for name, value in constant.items()}
+        return fits, columns | {"orbital_populations": orbitals}
 
 
 _BEFORE_SHELLS = b"l-shell populations (up)\n Atom Sh.   l       Population\n"
@@ -184,7 +179,6 @@ def _layout(keys: bytes) -> _Layout | None:
     counted += [(2, i + 1) for i in range(len(shells) - n_first)]
     if [shell[:2] for shell in shells] != counted or len({atom for atom, _ in counted}) != 2:
         return None
-    atom, l, m = np.array([(a - 1, l, m) for a, _, l in shells for m in range(-l, l + 1)]).T
     first_of_shell = np.cumsum([0, *(2 * l + 1 for _, _, l in shells[:-1])]).tolist()
     picture, names = _picture(shells)
     fields = [match.span() for match in _FIELD.finditer(picture)]
@@ -200,9 +194,7 @@ def _layout(keys: bytes) -> _Layout | None:
         columns=np.array([[c[0]] * (longest - len(c)) + c for c in columns]),
         decimals=np.array([picture[slice(*field)][::-1].index(".") for field in fields]),
         names={name: [i for i, other in enumerate(names) if other == name] for name in names},
-        atom=atom,
-        l=l,
-        m=m,
+        orbitals=np.array([(a - 1, l, m) for a, _, l in shells for m in range(-l, l + 1)]).T,
         first_of_atom=[0, first_of_shell[n_first]],
         first_of_shell=first_of_shell,
     )
@@ -210,14 +202,19 @@ def _layout(keys: bytes) -> _Layout | None:
 
 _FIELD = re.compile(r" #*@\.@+")
 _ORBITALS = (("s",), ("p_y", "p_z", "p_x"), ("d_xy", "d_yz", "d_z2", "d_xz", "d_x2-y2"))  # by l, m
-_LEVEL_ENERGIES = (
+_ENERGIES = (
     *("Fermi level", "Band energy", "TS", "Band free energy (E-TS)", "Extrapolated E(0K)"),
-)
-_STEP_ENERGIES = (
     *("Energy H0", "Energy SCC", "Total Electronic energy", "Repulsive energy", "Total energy"),
     *("Extrapolated to 0", "Total Mermin free energy", "Force related energy"),
 )
-_ENERGIES = (*_LEVEL_ENERGIES, *_STEP_ENERGIES)
+_ENERGY_FIELDS = {
+    "fermi_level": "Fermi level",
+    "band_energy": "Band energy",
+    "electronic_energy": "Total Electronic energy",
+    "repulsive_energy": "Repulsive energy",
+    "total_energy": "Total energy",
+    "mermin_free_energy": "Total Mermin free energy",
+}
 
 
 def _picture(shells: Sequence[tuple[int, int, int]]) -> tuple[str, list[str]]:
@@ -271,10 +268,10 @@ def _picture(shells: Sequence[tuple[int, int, int]]) -> tuple[str, list[str]]:
             for m, label in enumerate(_ORBITALS[l], start=-l)
         ),
         "",
-        *energies(_LEVEL_ENERGIES),
+        *energies(_ENERGIES[:5]),
         f"Input / Output electrons (q):{number('', 18, 10)}{number('', 18, 10)}",
         "",
-        *energies(_STEP_ENERGIES),
+        *energies(_ENERGIES[5:]),
         "",
         "Non-constrained calculation",
         "",
@@ -307,50 +304,7 @@ def _consistent(layout: _Layout, columns: dict[str, _Float]) -> NDArray[np.bool_
     in_place = (apart <= POSITION_TOLERANCE - 1e-9).all(axis=1)
     in_ev = agrees_with_ev(columns["hartree"], columns["ev"]).all(axis=1)
     in_debye = agrees_with_debye(columns["dipole"], columns["debye"]).all(axis=1)
-    _, iteration, scc_total, _, scc_error = columns["head"].T
-    scc = agrees_with_total(scc_total, _energy(columns, "Total Electronic energy"))
-    scc &= (iteration >= 1) & (scc_error >= 0)
+    scc = agrees_with_total(columns["scc_total_electronic"], columns["electronic_energy"])
+    scc &= (columns["scc_iteration"] >= 1) & (columns["scc_error"] >= 0)
     result: NDArray[np.bool_] = add_up & in_place & in_ev & in_debye & scc
     return result
-
-
-def _fill_rows(
-    rows: NDArray[np.void], index: _Int, layout: _Layout, columns: dict[str, _Float]
-) -> None:
-    """Put what the files say into the rows at `index`."""
-    rows["positions"][index] = columns["positions"].reshape(-1, 2, 3)
-    for name in ("populations", "atom_populations", "charges", "dipole"):
-        rows[name][index] = columns[name]
-    rows["orbital_populations"][index] = dense_orbitals(
-        layout.atom, layout.l, layout.m, columns["orbitals"]
-    )
-    rows["total_charge"][index] = columns["total_charge"][:, 0]
-    rows["fermi_level"][index] = _energy(columns, "Fermi level")
-    rows["total_energy"][index] = _energy(columns, "Total energy")
-    rows["num_atoms"][index] = 2
-
-
-def _fill_scalars(
-    scalars: NDArray[np.void], index: NDArray[np.intp], columns: dict[str, _Float]
-) -> None:
-    """Put the other numbers, which only labels hold, into the rows at `index` of `scalars`."""
-    step, iteration, scc_total, scc_diff, scc_error = columns["head"].T
-    values = {
-        "band_energy": _energy(columns, "Band energy"),
-        "mermin_free_energy": _energy(columns, "Total Mermin free energy"),
-        "repulsive_energy": _energy(columns, "Repulsive energy"),
-        "geometry_step": step,
-        "scc_iteration": iteration,
-        "scc_total_electronic": scc_total,
-        "scc_diff_electronic": scc_diff,
-        "scc_error": scc_error,
-        "scc_converged": 1,
-        "geometry_converged": 1,
-    }
-    for name, value in values.items():
-        scalars[name][index] = value
-
-
-def _energy(columns: dict[str, _Float], name: str) -> _Float:
-    """Return an energy [H] of every pair by the name that it is printed with."""
-    return columns["hartree"][:, _ENERGIES.index(name)]

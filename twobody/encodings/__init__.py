@@ -7,9 +7,10 @@ checks, pictures and documentation ask it for everything that they say of channe
 from __future__ import annotations
 
 from twobody.encodings.encoding import Channel, Encoding
+from twobody.encodings.field import FIELD
 from twobody.encodings.published import PUBLISHED
 
-ENCODINGS: dict[str, Encoding] = {encoding.name: encoding for encoding in (PUBLISHED,)}
+ENCODINGS: dict[str, Encoding] = {encoding.name: encoding for encoding in (PUBLISHED, FIELD)}
 """Every encoding by name; the first is the default."""
 
 DEFAULT = PUBLISHED.name

@@ -27,6 +27,9 @@ class Channel:
     unit: str  # of its pixels
     formula: str  # how a pixel is worked out, for people
     non_negative: bool  # whether no pixel can be below 0
+    # Whether rows and columns are orbitals of both atoms: no picture of space; swapping the atoms
+    # mirrors both axes.
+    matrix: bool = False
 
 
 class Member(NamedTuple):
@@ -94,6 +97,7 @@ class Encoding(ABC):
     size: int = 32  # pixels of a side
     legend: str = ""  # what the letters in the formulas of the channels stand for
     members: Mapping[str, Member] = {}  # what archives of it hold beside the pixels
+    mirrored: bool = False  # whether swapping the atoms mirrors the images; see `flip`
 
     @abstractmethod
     def draw(self, pairs: Pairs) -> Image:
@@ -121,8 +125,8 @@ class Encoding(ABC):
         """Return columns of `ROW` that archives of format 1 hold in their images only."""
         return {}
 
-    def atom_pixels(self, _channel: Channel, _bond_length: float) -> Float:
-        """Return column and row of each atom in a channel, [n, 2]; [0, 2] if it shows no space."""
+    def atom_pixels(self, _channel: Channel, _pair: Pairs) -> Float:
+        """Return column and row of the atoms of a pair, [n, 2]; [0, 2] where no space is shown."""
         return np.empty((0, 2))
 
     def products(self, _images: Images) -> tuple[Float, Image] | None:
@@ -131,6 +135,23 @@ class Encoding(ABC):
         None where the images of the encoding are no such products.
         """
         return None
+
+    def flip(self, images: Image) -> Image:
+        """Swap the atoms in images [..., channels, size, size]; twice makes them what they were.
+
+        Pictures of space are mirrored in x, matrices in both axes.
+
+        Raises
+        ------
+        ValueError
+            The encoding has no such mirror.
+        """
+        if not self.mirrored:
+            raise ValueError(f"swapping the atoms mirrors no image of the encoding {self.name}")
+        matrices = np.array([channel.matrix for channel in self.channels])
+        flipped = images[..., ::-1].copy()
+        flipped[..., matrices, :, :] = flipped[..., matrices, ::-1, :]
+        return flipped
 
     @property
     def channel_names(self) -> tuple[str, ...]:

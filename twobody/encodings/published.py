@@ -200,7 +200,7 @@ class Published(Encoding):
         a = _rendered(images).amplitudes
         return {"charges": (a[:, 8] - a[:, 9]) / 10, "atom_populations": a[:, 7]}
 
-    def atom_pixels(self, _channel: Channel, _bond_length: float) -> Float:
+    def atom_pixels(self, _channel: Channel, _pair: Pairs) -> Float:
         """Return column and row of the atoms, which are the same in every image."""
         return np.column_stack([atom_columns(), np.full(N_ATOMS, SIZE / 2)])
 

@@ -16,8 +16,6 @@ from twobody.archive.layout import ARCHIVE
 from twobody.files import sha256
 from twobody.labels import LABELS, Kind
 
-DATA_LICENCE = "https://creativecommons.org/licenses/by/4.0/"
-
 _TYPES: dict[Kind, str] = {
     "number": "sc:Float",
     "count": "sc:Integer",
@@ -27,18 +25,13 @@ _TYPES: dict[Kind, str] = {
 
 
 def describe(release: Path, n_pairs: int, date: str) -> dict[str, Any]:
-    """Return the metadata, to be written as JSON.
-
-    Parameters
-    ----------
-    release : Path
-        The folder with the files.
-    n_pairs : int
-    date : str
-        Of publication, ``YYYY-MM-DD``.
-    """
+    """Return the metadata of the files in `release`, published on `date` (``YYYY-MM-DD``)."""
     context = files("twobody.publish") / "templates" / "croissant_context.json"
     labels, geometries = f"{ANALYSIS}/{LABELS_CSV}", f"{ANALYSIS}/{GEOMETRY_CSV}"
+    label_fields = {
+        label.name: (_TYPES[label.kind], f"{label.meaning} [{label.unit}]") for label in LABELS
+    }
+    formats = {ARCHIVE: "application/zip", labels: "text/csv", geometries: "text/csv"}
     return {
         "@context": json.loads(context.read_text(encoding="utf-8")),
         "@type": "sc:Dataset",
@@ -47,43 +40,33 @@ def describe(release: Path, n_pairs: int, date: str) -> dict[str, Any]:
         f"geometries and {len(LABELS)} labels. {ARCHIVE} is a NumPy .npz file; README.md lists its "
         "arrays. The record sets are labels and geometries; images are in the archive only.",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "license": DATA_LICENCE,
+        "license": "https://creativecommons.org/licenses/by/4.0/",
         "version": __version__,
         "datePublished": date,
         "creator": {"@type": "sc:Organization", "name": "The twobody authors"},
         "citeAs": f"@misc{{twobody, author={{{{The twobody authors}}}}, title={{TwoBody}}, "
         f"version={{{__version__}}}, year={{{date[:4]}}}}}",
         "distribution": [
-            _file_object(release, ARCHIVE, "application/zip"),
-            _file_object(release, labels, "text/csv"),
-            _file_object(release, geometries, "text/csv"),
+            {
+                "@type": "cr:FileObject",
+                "@id": name,
+                "name": name,
+                "contentUrl": name,
+                "contentSize": f"{(release / name).stat().st_size} B",
+                "encodingFormat": encoding_format,
+                "sha256": sha256(release / name),
+            }
+            for name, encoding_format in formats.items()
         ],
         "recordSet": [
-            _record_set("labels", labels, _label_fields()),
+            _record_set("labels", labels, label_fields),
             _record_set("geometries", geometries, _geometry_fields()),
         ],
     }
 
 
-def _file_object(release: Path, name: str, encoding_format: str) -> dict[str, Any]:
-    path = release / name
-    return {
-        "@type": "cr:FileObject",
-        "@id": name,
-        "name": name,
-        "contentUrl": name,
-        "contentSize": f"{path.stat().st_size} B",
-        "encodingFormat": encoding_format,
-        "sha256": sha256(path),
-    }
-
-
-def _label_fields() -> dict[str, tuple[str, str]]:
-    """Return the columns after ``pair_name``: data type and description."""
-    return {label.name: (_TYPES[label.kind], f"{label.meaning} [{label.unit}]") for label in LABELS}
-
-
 def _geometry_fields() -> dict[str, tuple[str, str]]:
+    """Return the columns after ``pair_name``: data type and description."""
     columns = {f"element_{k}": ("sc:Text", f"symbol of atom {k}") for k in (1, 2)}
     for k in (1, 2):
         columns |= {f"{axis}{k}": ("sc:Float", f"{axis} of atom {k} [Å]") for axis in "xyz"}

@@ -48,18 +48,14 @@ def pair_figure(pairs: Pairs, row: int) -> Figure:
     for axes, channel, image in zip(panels[: len(images)], encoding.channels, images, strict=True):
         _draw_channel(axes, image, channel.unit)
         axes.set_title(channel.name, fontsize=11)
-        _mark_atoms(axes, pair.elements[0].tolist(), encoding.atom_pixels(channel, length))
+        _mark_atoms(axes, pair.elements[0].tolist(), encoding.atom_pixels(channel, pair))
     return figure
 
 
 def _draw_channel(axes: Axes, image: NDArray[np.float32], unit: str) -> None:
     finite = image[np.isfinite(image)]
     low, high = float(finite.min(initial=0)), float(finite.max(initial=0))
-    if low < 0:
-        limits: dict[str, Any] = {"cmap": _DIVERGING, "vmin": -max(-low, high)}
-        limits["vmax"] = -limits["vmin"]
-    else:
-        limits = {"cmap": _SEQUENTIAL, "vmin": 0, "vmax": high or 1}
+    limits = _colours(0, high or 1) if low == 0 else _colours(low, high, signed=True)
     drawn = axes.imshow(image, interpolation="nearest", **limits)
     size = image.shape[0]
     ticks = [*range(0, size - 1, math.ceil(size / 4)), size - 1]
@@ -71,22 +67,24 @@ def _draw_channel(axes: Axes, image: NDArray[np.float32], unit: str) -> None:
     bar.ax.tick_params(labelsize=8)
 
 
+def _colours(low: float, high: float, *, signed: bool = False) -> dict[str, Any]:
+    """Return colour map and limits: diverging about zero where the sign means something."""
+    limit = max(-low, high)
+    if signed:
+        return {"cmap": _DIVERGING, "vmin": -limit, "vmax": limit}
+    return {"cmap": _SEQUENTIAL, "vmin": low, "vmax": high}
+
+
 def _mark_atoms(axes: Axes, symbols: list[str], atoms: NDArray[np.float64]) -> None:
     """Mark each atom at its column and row, and name it above."""
     from matplotlib import patheffects  # noqa: PLC0415 - an extra
 
     outline = [patheffects.withStroke(linewidth=2.5, foreground="black")]
+    style: dict[str, Any] = {"color": "white", "path_effects": outline}
     # A channel that shows no space has no atoms to mark.
     for (x, y), symbol in zip(atoms.tolist(), symbols, strict=False):
-        axes.plot(x, y, "+", color="white", markersize=9, path_effects=outline)
-        axes.text(
-            *(x, y - 2.2, symbol),
-            color="white",
-            fontsize=10,
-            fontweight="bold",
-            ha="center",
-            path_effects=outline,
-        )
+        axes.plot(x, y, "+", markersize=9, **style)
+        axes.text(x, y - 2.2, symbol, fontsize=10, fontweight="bold", ha="center", **style)
 
 
 def map_figure(pairs: Pairs, label: str) -> Figure:
@@ -99,10 +97,11 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
     """
     names = pairs.label_names.tolist()
     if label not in names:
-        known = f"one of the labels {', '.join(names)}"
-        raise ParseError(pairs.path, None, known, quote(label))
+        expected = f"one of the labels {', '.join(names)}"
+        raise ParseError(pairs.path, None, expected, quote(label))
     values = pairs.label(label)
-    if not np.isfinite(values).any():
+    finite = np.isfinite(values)
+    if not finite.any():
         raise ParseError(pairs.path, None, f"pairs with {label}", "none")
     numbers, matrix = element_matrix(pairs.atomic_numbers, values)
     figure = _figure(13.5, 12.5)
@@ -110,56 +109,34 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
     axes.set_facecolor("0.6")
     unit = pairs.label_units[names.index(label)]
     named = label if unit in ("1", "0/1", "") else f"{label} [{unit}]"
-    limits = _map_limits(label, values)
-    drawn = axes.imshow(matrix, interpolation="nearest", **limits)
+    schema = next((known for known in LABELS if known.name == label), None)
+    low, high = float(values[finite].min()), float(values[finite].max())
+    signed = low < 0 < high and schema is not None and schema.group in SIGNED_GROUPS
+    drawn = axes.imshow(matrix, interpolation="nearest", **_colours(low, high, signed=signed))
     figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02).set_label(named, fontsize=12)
     symbols = [SYMBOLS[z - 1] for z in numbers]
     axes.set_xticks(range(len(symbols)), symbols, fontsize=6.5, rotation=90)
     axes.set_yticks(range(len(symbols)), symbols, fontsize=6.5)
     axes.tick_params(labeltop=True, labelright=False, length=0)
-    line: dict[str, Any] = {
-        "color": "white" if limits["cmap"] == _SEQUENTIAL else "black",
-        "linewidth": 0.7,
-    }
     for start in PERIOD_STARTS:
         edge = int(np.searchsorted(numbers, start)) - 0.5
         if 0 < edge < len(symbols) - 1:
-            axes.axhline(edge, **line)
-            axes.axvline(edge, **line)
-    meaning = {known.name: known.meaning for known in LABELS}.get(label, "")
+            for line in (axes.axhline, axes.axvline):
+                line(edge, color="black" if signed else "white", linewidth=0.7)
     have = int((~np.isnan(values)).sum())
-    title = f"{named}: {meaning}\n{have} of {len(values)} pairs; grey: missing; lines: periods"
+    title = f"{named}: {schema.meaning if schema else ''}\n"
+    title += f"{have} of {len(values)} pairs; grey: missing; lines: periods"
     axes.set_title(title, fontsize=12, pad=14)
     return figure
-
-
-def _map_limits(label: str, values: NDArray[np.float64]) -> dict[str, Any]:
-    """Return colour map and limits: diverging about zero where zero means something."""
-    finite = values[np.isfinite(values)]
-    low, high = float(finite.min()), float(finite.max())
-    groups = {known.name: known.group for known in LABELS}
-    if low < 0 < high and groups.get(label) in SIGNED_GROUPS:
-        limit = max(-low, high)
-        return {"cmap": _DIVERGING, "vmin": -limit, "vmax": limit}
-    return {"cmap": _SEQUENTIAL, "vmin": low, "vmax": high}
 
 
 def element_matrix(
     atomic_numbers: NDArray[np.int64], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Lay values of pairs out by elements.
+    """Lay values [N] of pairs out by elements.
 
-    Parameters
-    ----------
-    atomic_numbers : int64 [N, 2]
-    values : float64 [N]
-
-    Returns
-    -------
-    int64 [E]
-        The atomic numbers that occur, sorted.
-    float64 [E, E]
-        The values, symmetric; NaN where there is no pair or no value.
+    Returns the E atomic numbers [E] that occur in `atomic_numbers` [N, 2], sorted, and the values
+    as a symmetric matrix [E, E]; NaN where there is no pair or no value.
     """
     numbers, cells = np.unique(atomic_numbers, return_inverse=True)
     first, second = cells.reshape(-1, 2).T
@@ -169,7 +146,7 @@ def element_matrix(
 
 
 def _figure(width: float, height: float) -> Figure:
-    """Return an empty figure; `width` and `height` in inches."""
+    """Return an empty figure of a size in inches."""
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
     except ImportError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from twobody.files import publish, staging
 from twobody.labels import LABELS, SIGNED_GROUPS
 from twobody.pairs import Pairs
 
-FIRST_LABEL = "e_g_ev"  # shown when the page opens
+_FIRST_LABEL = "e_g_ev"  # shown when the page opens
 
 
 def write_page(path: Path, archive: Container) -> None:
@@ -38,11 +39,14 @@ def write_page(path: Path, archive: Container) -> None:
     ImportError
         plotly is not installed.
     """
+    try:
+        from plotly.offline import get_plotlyjs  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ImportError('the page needs plotly: python -m pip install ".[plot]"') from error
     template = (files("twobody.publish") / "templates/page.html").read_text(encoding="utf-8")
-    content = page_content(pairs_in(archive), archive.content_digest())
-    before, rest = template.split("@DATA@")
-    between, after = rest.split("@PLOTLY@")
-    page = "".join((before, script_json(content), between, _plotly_js(), after))
+    content = script_json(page_content(pairs_in(archive), archive.content_digest()))
+    before, between, after = re.split("@DATA@|@PLOTLY@", template)
+    page = f"{before}{content}{between}{get_plotlyjs()}{after}"
     with staging(path.parent) as staged:
         (staged / "page").write_text(page, encoding="utf-8", newline="\n")
         publish([(staged / "page", path)], path.parent)
@@ -65,19 +69,17 @@ def page_content(pairs: Pairs, digest: str) -> dict[str, Any]:
         schema = known.get(label["name"])
         label["meaning"] = schema.meaning if schema else ""
         label["signed"] = schema is not None and schema.group in SIGNED_GROUPS
+    provenance = dict(pairs.provenance or {})
+    provenance.pop("units", None)  # the labels say them
     return {
         "file": pairs.path.name,
         "content_sha256": digest,
-        "provenance": {
-            key: json.dumps(value)
-            for key, value in (pairs.provenance or {}).items()
-            if key != "units"  # the labels say them
-        },
+        "provenance": {key: json.dumps(value) for key, value in provenance.items()},
         "pairs": pairs.elements.tolist(),
         "elements": [SYMBOLS[z - 1] for z in numbers],
         "period_starts": [int(k) for k in np.unique(starts) if 0 < k < len(numbers)],
         "labels": labels,
-        "first_label": names.index(FIRST_LABEL) if FIRST_LABEL in names else 0,
+        "first_label": names.index(_FIRST_LABEL) if _FIRST_LABEL in names else 0,
         "label_values": _base64(pairs.label_values, "<f8"),
         "geometries": _base64(pairs.geometries, "<f4"),
         **_image_content(pairs),
@@ -97,7 +99,7 @@ def _image_content(pairs: Pairs) -> dict[str, Any]:
                 "name": channel.name,
                 "unit": channel.unit,
                 "formula": channel.formula,
-                "atoms": encoding.atom_pixels(channel, 0.0).tolist(),
+                "atoms": encoding.atom_pixels(channel, pairs.take(slice(1))).tolist(),
             }
             for channel in encoding.channels
         ],
@@ -109,12 +111,3 @@ def _image_content(pairs: Pairs) -> dict[str, Any]:
 
 def _base64(array: NDArray[Any], dtype: str) -> str:
     return base64.b64encode(array.astype(dtype).tobytes()).decode("ascii")
-
-
-def _plotly_js() -> str:
-    try:
-        from plotly.offline import get_plotlyjs  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise ImportError('the page needs plotly: python -m pip install ".[plot]"') from error
-    source: str = get_plotlyjs()
-    return source

@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 
 from twobody import __version__
-from twobody.analysis import ANALYSIS, ANALYSIS_FILES, SKIPPED_CSV
+from twobody.analysis import ANALYSIS, ANALYSIS_FILES
 from twobody.archive.layout import ARCHIVE
 from twobody.archive.reader import read
 from twobody.encodings import get_encoding
@@ -25,17 +25,15 @@ from twobody.labels import LABELS
 from twobody.pairs import Pairs
 from twobody.publish.croissant import describe
 from twobody.publish.schema_tables import channel_table, label_table, member_table
-from twobody.text import decode, read_bytes
+from twobody.text import read_text
 
 NAME = "TwoBody"
 LOADERS = ("pytorch_dataset.py", "pytorch_geometric_dataset.py")
-LOADER_MODULES = (
+LOADER_MODULES = (  # what the loaders need of the package
     *("__init__.py", "elements.py", "errors.py", "labels.py", "pairs.py", "samples.py", "text.py"),
-    *(f"archive/{name}.py" for name in ("__init__", "container", "layout")),
-    *(f"archive/{name}.py" for name in ("original", "pickles", "reader")),
-    "encodings/*.py",
+    *("archive/__init__.py", "archive/container.py", "archive/layout.py", "archive/original.py"),
+    *("archive/pickles.py", "archive/reader.py", "encodings/*.py"),
 )
-"""What the loaders need of the package."""
 LICENCE, CITATION = "LICENSE", "CITATION.cff"
 CARD, CROISSANT, SUMS = "README.md", "croissant.json", "SHA256SUMS"
 
@@ -54,10 +52,9 @@ def check_release(folder: Path, source: Path) -> None:
         if not (source / name).is_file():
             raise ParseError(source / name, None, "a checkout of the repository", "no such file")
     release_date(source / CITATION)
-    above = (folder, *folder.absolute().parents)
-    existing = next(place for place in above if os.path.lexists(place))
-    if not existing.is_dir():
-        raise ParseError(existing, None, "a folder, or nothing", "a file")
+    for place in (folder, *folder.absolute().parents):
+        if os.path.lexists(place) and not place.is_dir():
+            raise ParseError(place, None, "a folder, or nothing", "a file")
     target = folder / NAME
     others = _files(target) - _listed(target) if target.is_dir() else {NAME}
     if os.path.lexists(target) and others:
@@ -68,18 +65,8 @@ def check_release(folder: Path, source: Path) -> None:
 def write_release(folder: Path, archive: Path, source: Path) -> Path:
     """Write the folder ``TwoBody`` into `folder`, whole or not at all; one of before is replaced.
 
-    Parameters
-    ----------
-    folder : Path
-    archive : Path
-        ``analysis/`` is beside it.
-    source : Path
-        A checkout of the repository: loaders, the package, licence, citation.
-
-    Returns
-    -------
-    Path
-        The folder ``TwoBody``.
+    ``analysis/`` is beside `archive`; `source` is a checkout of the repository: loaders, the
+    package, licence, citation. Returns the folder ``TwoBody``.
 
     Raises
     ------
@@ -88,9 +75,14 @@ def write_release(folder: Path, archive: Path, source: Path) -> Path:
     """
     check_release(folder, source)
     folder.mkdir(parents=True, exist_ok=True)
+    modules = [path for name in LOADER_MODULES for path in sorted(source.glob(f"twobody/{name}"))]
+    copied = [*(source / name for name in (LICENCE, CITATION, *LOADERS)), *modules]
+    tables = [archive.parent / ANALYSIS / name for name in ANALYSIS_FILES]
+    origins = {path.relative_to(source): path for path in copied}
+    origins |= {Path(ANALYSIS, path.name): path for path in tables if path.exists()}
     with staging(folder) as staged:
         release = staged / NAME
-        for name, origin in _origins(archive, source).items():
+        for name, origin in (origins | {Path(ARCHIVE): archive}).items():
             (release / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(origin, release / name)
         pairs = read(release / ARCHIVE)
@@ -103,20 +95,6 @@ def write_release(folder: Path, archive: Path, source: Path) -> Path:
     return folder / NAME
 
 
-def _origins(archive: Path, source: Path) -> dict[str, Path]:
-    """Return what is copied: the place in the release, and where it is."""
-    package = source / "twobody"
-    modules = [path for pattern in LOADER_MODULES for path in sorted(package.glob(pattern))]
-    copied = [source / name for name in (LICENCE, CITATION, *LOADERS)] + modules
-    origins = {path.relative_to(source).as_posix(): path for path in copied}
-    origins[ARCHIVE] = archive
-    for name in ANALYSIS_FILES:
-        path = archive.parent / ANALYSIS / name
-        if name != SKIPPED_CSV or path.exists():
-            origins[f"{ANALYSIS}/{name}"] = path
-    return origins
-
-
 def release_date(citation: Path) -> str:
     """Return the date in the citation file, ``YYYY-MM-DD``.
 
@@ -125,39 +103,33 @@ def release_date(citation: Path) -> str:
     ParseError
         There is none, or the file names another version than the package has.
     """
-    text = decode(read_bytes(citation), citation)
-    version = re.search(r"(?m)^version: (.+)$", text)
-    if version is None or version[1] != __version__:
-        found = "none" if version is None else version[1]
-        raise ParseError(citation, None, f"version: {__version__}", found)
-    date = re.search(r"(?m)^date-released: (\d{4}-\d\d-\d\d)$", text)
-    if date is None:
+    text = read_text(citation)
+    (version,) = re.findall(r"(?m)^version: (.+)$", text)[:1] or ["none"]
+    if version != __version__:
+        raise ParseError(citation, None, f"version: {__version__}", version)
+    dates: list[str] = re.findall(r"(?m)^date-released: (\d{4}-\d\d-\d\d)$", text)
+    if not dates:
         raise ParseError(citation, None, "date-released: YYYY-MM-DD", "none")
-    return date[1]
+    return dates[0]
 
 
 def card(pairs: Pairs) -> str:
     """Return the dataset card; its header is what the Hugging Face hub reads."""
     template = (files("twobody.publish") / "templates" / "card.md").read_text(encoding="utf-8")
     encoding = get_encoding(pairs.encoding)
+    limits = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")  # the hub's numbers of examples
+    k = max(len(str(len(pairs))) - 3, 0)
     return Template(template).substitute(
         version=__version__,
         n_pairs=f"{len(pairs):,}",
         n_labels=len(LABELS),
-        size_category=_size_category(len(pairs)),
+        size_category=f"{limits[k - 1]}<n<{limits[k]}" if k else "n<1K",
         members=member_table(encoding),
         labels=label_table(),
         encoding=encoding.name,
         channels=channel_table(encoding),
         legend=encoding.legend,
     )
-
-
-def _size_category(n: int) -> str:
-    """Return the hub's name for a number of examples."""
-    limits = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
-    k = max(len(str(n)) - 3, 0)
-    return f"{limits[k - 1]}<n<{limits[k]}" if k else f"n<{limits[0]}"
 
 
 def _files(folder: Path) -> set[str]:

@@ -13,42 +13,33 @@ from twobody.labels import LABELS
 
 def member_table(encoding: Encoding) -> str:
     """List the arrays of an archive."""
-    rows = [
-        [f"`{name}`", f"{_dtype_name(member.dtype)} {_shape(member.shape)}".strip(), member.meaning]
-        for name, member in members(encoding).items()
-    ]
-    return _table(["array", "dtype, shape", "content"], rows)
+    rows = []
+    for name, member in members(encoding).items():
+        dtype = {"U": "str", "O": "object"}.get(member.dtype) or np.dtype(member.dtype).name
+        shape = f" [{', '.join(map(str, member.shape))}]" if member.shape else ""
+        rows.append((f"`{name}`", dtype + shape, member.meaning))
+    return _table(("array", "dtype, shape", "content"), rows)
 
 
 def label_table() -> str:
     """List the labels."""
     rows = [
-        [label.group, f"`{label.name}`", label.unit, label.meaning, label.source]
+        (label.group, f"`{label.name}`", label.unit, label.meaning, label.source)
         for label in LABELS
     ]
-    return _table(["group", "label", "unit", "meaning", "from"], rows)
+    return _table(("group", "label", "unit", "meaning", "from"), rows)
 
 
 def channel_table(encoding: Encoding) -> str:
     """List the image channels."""
-    rows = [
-        [f"{k}", f"`{channel.name}`", channel.unit, channel.formula]
-        for k, channel in enumerate(encoding.channels)
-    ]
-    return _table(["", "channel", "unit", "pixel"], rows)
-
-
-def _dtype_name(dtype: str) -> str:
-    return {"U": "str", "O": "object"}.get(dtype) or np.dtype(dtype).name
-
-
-def _shape(shape: Sequence[str | int]) -> str:
-    return f"[{', '.join(map(str, shape))}]" if shape else ""
+    channels = enumerate(encoding.channels)
+    rows = [(f"{k}", f"`{channel.name}`", channel.unit, channel.formula) for k, channel in channels]
+    return _table(("", "channel", "unit", "pixel"), rows)
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return the lines of a table, each with its end."""
-    lines = [header, ["---"] * len(header), *rows]
+    escaped = ([cell.replace("|", r"\|") for cell in row] for row in rows)
     return "".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines
+        f"| {' | '.join(line)} |\n" for line in (header, ["---"] * len(header), *escaped)
     )

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twobody.dftbplus import POPULATION_TOLERANCE, DetailedOut, Levels, read_band_out
+from twobody.dftbplus.detailed_out import SCALARS
 from twobody.errors import ParseError
 from twobody.labels import AU_TO_DEBYE, HARTREE_TO_EV, LABELS, LabelValue
-from twobody.raw_data.folders import BAND_OUT, DETAILED_OUT, read_pair
+from twobody.pairs import Float, distances, empty_rows
+from twobody.raw_data.folders import BAND_OUT, DETAILED_OUT, fill, read_pair
 from twobody.raw_data.label_csv import PairLabels
 
 _OCCUPIED = 0.01  # [e] a level with more than this is occupied; one that lacks no more is full
-
-_OCCUPATION_ROUNDING = 5e-6
-"""Half of the last place that ``band.out`` prints of an occupation [e]."""
-
+_ROUNDING = 5e-6  # [e] half of the last place that band.out prints of an occupation
+# How far below 0 and above full a level may be, in parts of full. Methfessel-Paxton filling goes so
+# far: by 0.035 in first order, by below 0.1 in any.
 _OVERSHOOT = 0.1
-"""How far below 0 and above full a level may be, in parts of full.
-
-Methfessel-Paxton filling goes so far: by 0.035 in first order, by below 0.1 in any.
-"""
 
 
 def collect_pair(folder: Path) -> tuple[PairLabels | None, list[ParseError]]:
@@ -40,7 +37,8 @@ def collect_pair(folder: Path) -> tuple[PairLabels | None, list[ParseError]]:
         errors.append(error)
     if pair is None or errors:
         return None, errors
-    labels = derive_labels(pair.name, pair.detailed, levels, pair.bond_length)
+    bond_length = float(distances(pair.geometry.positions))
+    labels = derive_labels(folder.name, pair.detailed, levels, bond_length)
     return PairLabels(pair.geometry, labels), []
 
 
@@ -49,18 +47,15 @@ def _check_levels(levels: Levels, detailed: DetailedOut, path: Path) -> None:
     if detailed.orbitals is None or detailed.atom_populations is None:
         return
     n_channels = len(detailed.spin_channels)
-    non_collinear = n_channels == 4  # one block for both spins
-    _check_blocks(
-        levels,
-        spins=(1, 2) if n_channels == 2 else (1,),
-        n_levels=len(detailed.orbitals.atom) * (2 if non_collinear else 1),
-        path=path,
-    )
+    n_levels = len(detailed.orbitals.atom)
+    if n_channels == 4:  # non-collinear: one block for both spins
+        n_levels *= 2
+    _check_blocks(levels, (1, 2) if n_channels == 2 else (1,), n_levels, path)
     capacity = 2.0 if n_channels == 1 else 1.0
     _check_occupations(levels, capacity, float(detailed.atom_populations.sum()), path)
 
 
-def _check_blocks(levels: Levels, spins: Sequence[int], n_levels: int, path: Path) -> None:
+def _check_blocks(levels: Levels, spins: tuple[int, ...], n_levels: int, path: Path) -> None:
     """Check that every k-point has a block for each spin, with a level for each (spin) orbital."""
     found = len(levels.energies) // len(levels.blocks)
     missing = dict.fromkeys((k_point, s) for k_point, *_ in levels.blocks for s in spins)
@@ -79,16 +74,14 @@ def _check_blocks(levels: Levels, spins: Sequence[int], n_levels: int, path: Pat
 
 def _check_occupations(levels: Levels, capacity: float, electrons: float, path: Path) -> None:
     """Check that levels are filled as far as they can be, and together with all electrons."""
-    total, tolerance = 0.0, POPULATION_TOLERANCE
     occupations = levels.occupations.reshape(len(levels.blocks), -1)
-    for block, filled in zip(levels.blocks, occupations, strict=True):
-        for i, occupation in enumerate(filled.tolist(), start=1):
-            if abs(occupation / capacity - 0.5) > 0.5 + _OVERSHOOT:
-                what = f"an occupation from 0 to {capacity:g}"
-                raise ParseError(path, block.line + i, what, f"{occupation:.5f}")
-        total += block.weight * float(filled.sum())
-        tolerance += abs(block.weight) * len(filled) * _OCCUPATION_ROUNDING
-    if abs(total - electrons) > tolerance:
+    for k, i in np.argwhere(np.abs(occupations / capacity - 0.5) > 0.5 + _OVERSHOOT):
+        what, found = f"an occupation from 0 to {capacity:g}", f"{occupations[k, i]:.5f}"
+        raise ParseError(path, levels.blocks[k].line + int(i) + 1, what, found)
+    weights = np.array([block.weight for block in levels.blocks])
+    total = float(weights @ occupations.sum(axis=1))
+    rounding = float(np.abs(weights).sum()) * occupations.shape[1] * _ROUNDING
+    if abs(total - electrons) > POPULATION_TOLERANCE + rounding:
         what = f"occupations that add up to the electrons of {DETAILED_OUT}, {electrons:.5f}"
         raise ParseError(path, levels.blocks[0].line, what, f"{total:.5f}")
 
@@ -96,61 +89,56 @@ def _check_occupations(levels: Levels, capacity: float, electrons: float, path: 
 def derive_labels(
     pair_name: str, detailed: DetailedOut, levels: Levels, bond_length: float
 ) -> dict[str, LabelValue]:
-    """Work out the labels of a pair from its DFTB+ output.
-
-    Parameters
-    ----------
-    pair_name : str
-    detailed, levels : the pair's ``detailed.out`` and ``band.out``
-    bond_length : float
-        [Å]
+    """Work out the labels of a pair from its ``detailed.out``, ``band.out`` and bond length [Å].
 
     Returns
     -------
     dict
         Every name of `LABELS`, in their order; None where the output does not say.
     """
-    charges = detailed.gross_charges
-    dipole = detailed.dipole_moment
-    dipole_x, dipole_y, dipole_z = (None,) * 3 if dipole is None else dipole.tolist()
-    values: dict[str, LabelValue] = {
-        "total_energy_ev": _scaled(detailed.total_energy, HARTREE_TO_EV),
-        "mermin_free_energy_ev": _scaled(detailed.mermin_free_energy, HARTREE_TO_EV),
-        "band_energy_ev": _scaled(detailed.band_energy, HARTREE_TO_EV),
-        "repulsive_energy_ev": _scaled(detailed.repulsive_energy, HARTREE_TO_EV),
-        "fermi_level_ev": _scaled(detailed.fermi_level, HARTREE_TO_EV),
-        "q_absmean": None if charges is None else float(np.abs(charges).mean()),
-        "q_maxabs": None if charges is None else float(np.abs(charges).max()),
-        "q_std": None if charges is None else float(charges.std()),
-        "total_charge": detailed.total_charge,
-        **_level_labels(detailed, levels),
-        "dipole_x_d": _scaled(dipole_x, AU_TO_DEBYE),
-        "dipole_y_d": _scaled(dipole_y, AU_TO_DEBYE),
-        "dipole_z_d": _scaled(dipole_z, AU_TO_DEBYE),
-        "distance_ang": bond_length,
-        "geom_opt_step": _scaled(detailed.geometry_step),
-        "scc_last_iter": _scaled(detailed.scc_iteration),
-        "scc_last_total_elec_eh": detailed.scc_total_electronic,
-        "scc_last_diff_elec": detailed.scc_diff_electronic,
-        "scc_last_error": detailed.scc_error,
-        "geom_converged": _scaled(detailed.geometry_converged),
-        "scc_converged": _scaled(detailed.scc_converged),
-        "n_atoms": 2.0,
-        "system_id_guess": pair_name,
-    }
+    rows, scalars = empty_rows(1), empty_rows(1, SCALARS)
+    fill(rows[0], scalars[0], detailed)
+    values = {name: float(column[0]) for name, column in printed_labels(rows, scalars).items()}
+    values |= _level_labels(detailed, levels)
+    values |= {"distance_ang": bond_length, "n_atoms": 2.0}
     for label in LABELS:
         if label.formula is not None:
-            value = float(label.formula(values))
-            values[label.name] = None if math.isnan(value) else value
-    return {label.name: values[label.name] for label in LABELS}
+            values[label.name] = float(label.formula(values))
+    labels: dict[str, LabelValue] = {"system_id_guess": pair_name}
+    labels |= {name: None if math.isnan(value) else value for name, value in values.items()}
+    return {label.name: labels[label.name] for label in LABELS}
 
 
-def _scaled(value: float | None, factor: float = 1.0) -> float | None:
-    """Convert the unit of a number; counts and flags become floats, None stays None."""
-    return None if value is None else value * factor
+def printed_labels(rows: NDArray[np.void], scalars: NDArray[np.void]) -> dict[str, Float]:
+    """Return the labels [N] that ``detailed.out`` holds, by name; NaN where it does not.
+
+    Of structured arrays [N] of `twobody.pairs.ROW` and `SCALARS`.
+    """
+    charges, dipoles = rows["charges"], rows["dipole"] * AU_TO_DEBYE
+    return {
+        "total_energy_ev": rows["total_energy"] * HARTREE_TO_EV,
+        "mermin_free_energy_ev": scalars["mermin_free_energy"] * HARTREE_TO_EV,
+        "band_energy_ev": scalars["band_energy"] * HARTREE_TO_EV,
+        "repulsive_energy_ev": scalars["repulsive_energy"] * HARTREE_TO_EV,
+        "fermi_level_ev": rows["fermi_level"] * HARTREE_TO_EV,
+        "q_absmean": np.abs(charges).mean(axis=1),
+        "q_maxabs": np.abs(charges).max(axis=1),
+        "q_std": charges.std(axis=1),
+        "total_charge": rows["total_charge"],
+        "dipole_x_d": dipoles[:, 0],
+        "dipole_y_d": dipoles[:, 1],
+        "dipole_z_d": dipoles[:, 2],
+        "geom_opt_step": scalars["geometry_step"],
+        "scc_last_iter": scalars["scc_iteration"],
+        "scc_last_total_elec_eh": scalars["scc_total_electronic"],
+        "scc_last_diff_elec": scalars["scc_diff_electronic"],
+        "scc_last_error": scalars["scc_error"],
+        "geom_converged": scalars["geometry_converged"],
+        "scc_converged": scalars["scc_converged"],
+    }
 
 
-def _level_labels(detailed: DetailedOut, levels: Levels) -> dict[str, LabelValue]:
+def _level_labels(detailed: DetailedOut, levels: Levels) -> dict[str, float]:
     """Work out what follows from the one-electron levels.
 
     With Fermi filling a partly filled level is both occupied and not full, so E_HOMO >= E_LUMO and
@@ -161,8 +149,8 @@ def _level_labels(detailed: DetailedOut, levels: Levels) -> dict[str, LabelValue
     occupied = levels.occupations > _OCCUPIED
     not_full = levels.occupations < capacity - _OCCUPIED
     return {
-        "e_homo_ev": float(levels.energies[occupied].max()) if occupied.any() else None,
-        "e_lumo_ev": float(levels.energies[not_full].min()) if not_full.any() else None,
+        "e_homo_ev": float(levels.energies[occupied].max()) if occupied.any() else math.nan,
+        "e_lumo_ev": float(levels.energies[not_full].min()) if not_full.any() else math.nan,
         "n_levels": float(len(levels.energies)),
         "max_occupancy": float(levels.occupations.max()),
         "metal_like": float((occupied & not_full).any()),

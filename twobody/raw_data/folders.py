@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from twobody.dftbplus import (
     BOHR,
-    CHARGE_SECTIONS,
     POPULATION_TOLERANCE,
-    POSITION_TOLERANCE,
-    SCALARS,
     DetailedOut,
     Geometry,
     parse_detailed_out,
     parse_geo_end_xyz,
 )
+from twobody.dftbplus.detailed_out import POSITION_TOLERANCE, SCALARS
+from twobody.dftbplus.mulliken import CHARGE_SECTIONS
 from twobody.dftbplus.usual_layout import Texts, read_usual
 from twobody.errors import PairProblem, ParseError
 from twobody.files import InputDigest
@@ -35,18 +33,11 @@ BAND_OUT = "band.out"
 _BATCH = 512  # pairs whose texts are in memory at a time: 2 MB, and 6 MB of numbers
 
 
-@dataclass(frozen=True, eq=False)
-class Pair:
+class Pair(NamedTuple):
     """One pair; geometry and detailed output were found to speak of the same two atoms."""
 
-    name: str
     geometry: Geometry
     detailed: DetailedOut
-
-    @property
-    def bond_length(self) -> float:
-        """Distance of the atoms [Å]."""
-        return float(distances(self.geometry.positions))
 
 
 def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
@@ -61,30 +52,28 @@ def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
     """
     try:
         with os.scandir(raw_data) as entries:
-            names = [
+            names = sorted(
                 entry.name
                 for entry in entries
                 if not entry.name.startswith(".")
                 # Path says of links that lead in a circle that they are no folders.
                 and (Path(entry).is_dir() if entry.is_symlink() else entry.is_dir())
-            ]
+            )
     except OSError as error:
         what = "a readable folder of pairs"
         raise ParseError(raw_data, None, what, str(error.strerror)) from error
     if not names:
         raise ParseError(raw_data, None, "folders named after pairs (A_B)", "none")
-    pairs = dict.fromkeys(sorted(filter(is_pair_name, names)))
+    pairs = dict.fromkeys(filter(is_pair_name, names))
     expected = "a folder named after two elements (A_B)"
-    faults = [(name, expected, repr(name)) for name in sorted(names) if name not in pairs]
+    faults = [(name, expected, repr(name)) for name in names if name not in pairs]
     for name in pairs:
         turned = "_".join(reversed(name.split("_")))
         if turned < name and turned in pairs:
             faults.append((name, "every pair of elements once", f"{turned} too"))
-    problems = [
-        PairProblem(name, ParseError(raw_data / name, None, expected, found))
-        for name, expected, found in faults
+    return [*pairs], [
+        PairProblem(name, ParseError(raw_data / name, None, *fault)) for name, *fault in faults
     ]
-    return [*pairs], problems
 
 
 def read_pairs(
@@ -97,13 +86,9 @@ def read_pairs(
 ) -> tuple[NDArray[np.void], NDArray[np.void], list[PairProblem]]:
     """Read the pairs `names`; what is read goes into `digest`.
 
-    `progress` is called with the number of pairs read since the last call.
-
-    Returns
-    -------
-    structured arrays [N] of `twobody.pairs.ROW` and `twobody.dftbplus.SCALARS`
-        In the order of `names`; of a pair that has problems everything is missing.
-    list of PairProblem
+    `progress` is called with the number of pairs read since the last call. Returns structured
+    arrays [N] of `twobody.pairs.ROW` and `SCALARS` in the order of `names`, and the problems; of a
+    pair that has problems everything is missing.
     """
     rows, scalars = empty_rows(len(names)), empty_rows(len(names), SCALARS)
     problems: list[PairProblem] = []
@@ -118,7 +103,7 @@ def read_pairs(
             pair, errors = _parse(folders[i], allow_unconverged=allow_unconverged)
             problems += [PairProblem(folders[i].name, error) for error in errors]
             if pair is not None:
-                _fill(rows[start + i], scalars[start + i], pair)
+                fill(rows[start + i], scalars[start + i], pair.detailed, pair.geometry)
         progress(len(folders))
     rows["bond_length"] = distances(rows["positions"])
     return rows, scalars, problems
@@ -137,24 +122,17 @@ def read_pair(
 
 
 class _Folder(NamedTuple):
-    """A pair folder: what each of its files holds, or why that could not be read."""
+    """A pair folder."""
 
     path: str
     name: str
-    contents: dict[str, bytes | ParseError]
+    contents: dict[str, bytes | ParseError]  # of each file, or why it could not be read
 
     @property
     def texts(self) -> Texts:
         """What the fast path takes; it leaves an empty text to `_parse`."""
         texts = [data if isinstance(data, bytes) else b"" for data in self.contents.values()]
         return Texts(tuple(self.name.split("_")), *texts)
-
-    def text(self, file: str) -> str:
-        """Return the text of a file, or raise why there is none."""
-        content = self.contents[file]
-        if isinstance(content, ParseError):
-            raise content
-        return decode(content, Path(self.path, file))
 
 
 def _read_files(path: str, digest: InputDigest | None = None) -> _Folder:
@@ -171,24 +149,26 @@ def _read_files(path: str, digest: InputDigest | None = None) -> _Folder:
 
 def _parse(folder: _Folder, *, allow_unconverged: bool) -> tuple[Pair | None, list[ParseError]]:
     """Read both files with the tolerant readers, and check them; see `read_pair`."""
-    detailed_path, geometry_path = Path(folder.path, DETAILED_OUT), Path(folder.path, GEO_END_XYZ)
     detailed = geometry = None
     errors: list[ParseError] = []
-    try:
-        text = folder.text(DETAILED_OUT)
-        detailed = parse_detailed_out(text, detailed_path)
-        errors += _check_detailed(detailed, text, detailed_path, allow_unconverged)
-    except ParseError as error:
-        errors.append(error)
-    try:
-        geometry = parse_geo_end_xyz(folder.text(GEO_END_XYZ), geometry_path)
-        errors += _check_geometry(geometry, tuple(folder.name.split("_")), geometry_path)
-    except ParseError as error:
-        errors.append(error)
+    for file, content in folder.contents.items():
+        path = Path(folder.path, file)
+        try:
+            if isinstance(content, ParseError):
+                raise content
+            text = decode(content, path)
+            if file == DETAILED_OUT:
+                detailed = parse_detailed_out(text, path)
+                errors += _check_detailed(detailed, text, path, allow_unconverged)
+            else:
+                geometry = parse_geo_end_xyz(text, path)
+                errors += _check_geometry(geometry, tuple(folder.name.split("_")), path)
+        except ParseError as error:
+            errors.append(error)
     if errors or geometry is None or detailed is None:
         return None, errors
-    errors += _check_agreement(geometry, detailed, geometry_path)
-    return (None, errors) if errors else (Pair(folder.name, geometry, detailed), [])
+    errors += _check_agreement(geometry, detailed, Path(folder.path, GEO_END_XYZ))
+    return (None, errors) if errors else (Pair(geometry, detailed), [])
 
 
 def _check_geometry(
@@ -246,26 +226,25 @@ def _check_agreement(geometry: Geometry, detailed: DetailedOut, path: Path) -> I
             yield ParseError(path, geometry.line + atom, expected, f"{here:.8f}")
 
 
-def _fill(row: np.void, scalars: np.void, pair: Pair) -> None:
+def fill(
+    row: np.void, scalars: np.void, detailed: DetailedOut, geometry: Geometry | None = None
+) -> None:
     """Put what the files of a pair say into its rows, all but the bond length; None is missing."""
-    geometry, detailed, orbitals = pair.geometry, pair.detailed, pair.detailed.orbitals
-    populations = geometry.populations
-    values: dict[str, ArrayLike | None] = {
-        "positions": geometry.positions,
-        "populations": detailed.atom_populations if populations is None else populations,
-        "atom_populations": detailed.atom_populations,
+    values = vars(detailed) | {
         "charges": detailed.gross_charges,
-        "orbital_populations": None
-        if orbitals is None
-        else dense_orbitals(orbitals.atom, orbitals.l, orbitals.m, orbitals.population),
         "dipole": detailed.dipole_moment,
-        "total_charge": detailed.total_charge,
-        "fermi_level": detailed.fermi_level,
-        "total_energy": detailed.total_energy,
+        "populations": detailed.atom_populations,
         "num_atoms": 2,
     }
-    for name, value in values.items():
-        if value is not None:
-            row[name] = value
-    for name in SCALARS.names or ():
-        scalars[name] = np.nan if getattr(detailed, name) is None else getattr(detailed, name)
+    if (orbitals := detailed.orbitals) is not None:
+        values["orbital_populations"] = dense_orbitals(
+            orbitals.atom, orbitals.l, orbitals.m, orbitals.population
+        )
+    if geometry is not None:
+        values["positions"] = geometry.positions
+        if geometry.populations is not None:
+            values["populations"] = geometry.populations
+    for target in (row, scalars):
+        for name in target.dtype.names or ():
+            if values.get(name) is not None:
+                target[name] = values[name]

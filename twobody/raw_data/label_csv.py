@@ -34,40 +34,37 @@ _POSITIONS = tuple(
 )
 _PAIR_COLUMN = "run_dir"
 _BOND_LABEL = "distance_ang"
+_LABELS_OF = {  # which labels are taken from each file
+    LABELS_FILE: [label for label in LABELS if label.name != _BOND_LABEL],
+    BONDS_FILE: [label for label in LABELS if label.name == _BOND_LABEL],
+}
 _BATCH = 512  # rows whose cells are in memory at a time
 _LARGEST_FILE = 1 << 30  # bytes
 _LONGEST = 200  # characters of a text label: N of them make an array N times as wide as the longest
 _FLAGS = {"": math.nan, "0": 0.0, "0.0": 0.0, "False": 0.0, "1": 1.0, "1.0": 1.0, "True": 1.0}
-
 _PLAIN = re.compile(r"[0-9.eE+,-]*")  # what numbers are written with, but for Fortran's D
+_FAULTS = (
+    # csv would end the row, and its number, there.
+    (re.compile(rb"\r(?!\n)"), "lines that end with LF or CRLF", "CR alone"),
+    # NumPy would drop it from the end of a text.
+    (re.compile(rb"\0"), "text", "a null character"),
+)
 
 
 class LabelTable(NamedTuple):
-    """The labels of N pairs as columns, in the order of the names asked for.
+    """The labels of N pairs as columns, in the order of the names asked for."""
 
-    Attributes
-    ----------
-    values : float64 [N, 36]
-        The labels of `NUMERIC_LABELS`; NaN where missing.
-    texts : str [N, T]
-        The labels of `TEXT_LABELS`; empty where missing.
-    positions : float64 [N, 2, 3]
-        Those of ``bond_distances_all.csv`` [Å]; NaN where it has none.
-    lines : dict of str to int64 [N]
-        Where the row of each pair stands in each of the two files, for messages.
-    """
-
-    values: NDArray[np.float64]
-    texts: NDArray[np.str_]
-    positions: NDArray[np.float64]
-    lines: Mapping[str, NDArray[np.int64]]
+    values: NDArray[np.float64]  # [N, 36] of `NUMERIC_LABELS`; NaN where missing
+    texts: NDArray[np.str_]  # [N, T] of `TEXT_LABELS`; empty where missing
+    positions: NDArray[np.float64]  # [N, 2, 3] Å, of the second file; NaN where it has none
+    lines: Mapping[str, NDArray[np.int64]]  # [N] where the row stands in each of the two files
 
 
 class _Row(NamedTuple):
-    """A row of a CSV file: the pair's name, the first line, the cells."""
+    """A row of a CSV file."""
 
     pair_name: str
-    line: int
+    line: int  # the first of its lines
     cells: Sequence[str]
 
 
@@ -76,23 +73,15 @@ def read_label_files(
 ) -> tuple[LabelTable, list[PairProblem]]:
     """Read and merge the labels of the pairs `names`; what is read goes into `digest`.
 
-    Returns
-    -------
-    LabelTable
-        What is wrong is left missing; its pair is among the problems.
-    list of PairProblem
-        Cells that are not what they have to be, pairs without a row, rows without a pair, rows that
-        come twice; under the name `NO_PAIR` files that cannot be read as a whole, or whose columns
-        are not those of the schema.
+    What is wrong is left missing and is among the problems: cells that are not what they have to
+    be, pairs without a row, rows without a pair, rows that come twice; under the name `NO_PAIR`
+    files that cannot be read as a whole, or whose columns are not those of the schema.
     """
     values = np.full((len(names), len(NUMERIC_LABELS)), np.nan)
     texts = np.full((len(names), len(TEXT_LABELS)), "", dtype=object)
     positions = np.full((len(names), len(_POSITIONS)), np.nan)
-    columns: dict[Label, NDArray[Any]] = {
-        **dict(zip(NUMERIC_LABELS, values.T, strict=True)),
-        **dict(zip(TEXT_LABELS, texts.T, strict=True)),
-        **dict(zip(_POSITIONS, positions.T, strict=True)),
-    }
+    labels = (*NUMERIC_LABELS, *TEXT_LABELS, *_POSITIONS)
+    columns = dict(zip(labels, (*values.T, *texts.T, *positions.T), strict=True))
     lines = {file: np.zeros(len(names), np.int64) for file in (LABELS_FILE, BONDS_FILE)}
     index = {name: i for i, name in enumerate(names)}
     problems: list[PairProblem] = []
@@ -107,7 +96,7 @@ def read_label_files(
                 places = np.array([index[row.pair_name] for row in rows], np.int64)
                 cells = zip(*(row.cells for row in rows), strict=True)
                 by_name = dict(zip(header, cells, strict=False))  # no cells without rows
-                wanted = _labels_of(file)
+                wanted = list(_LABELS_OF[file])
                 if file == BONDS_FILE:
                     problems += _check_bonds(rows, by_name, path)
                     wanted += _POSITIONS
@@ -123,35 +112,30 @@ def read_label_files(
     return table, problems
 
 
-def _labels_of(file: str) -> list[Label]:
-    """Return the labels that are taken from `file`."""
-    return [label for label in LABELS if (label.name == _BOND_LABEL) == (file == BONDS_FILE)]
-
-
 def _batches(data: bytes, path: Path) -> Iterator[tuple[list[str], list[_Row]]]:
     """Yield the column names and some rows at a time; those before a fault come before it.
 
     Empty rows are left out; spreadsheets append such of commas alone.
     """
     decode(data, path)  # nothing is taken from a file that is not text
-    if alone := re.search(rb"\r(?!\n)", data):  # csv would end the row, and its number, there
-        line = data.count(b"\n", 0, alone.start()) + 1
-        raise ParseError(path, line, "lines that end with LF or CRLF", "CR alone")
-    if b"\0" in data:  # NumPy would drop it from the end of a text
-        line = data.count(b"\n", 0, data.index(b"\0")) + 1
-        raise ParseError(path, line, "text", "a null character")
+    for fault, expected, found in _FAULTS:
+        if match := fault.search(data):
+            line = data.count(b"\n", 0, match.start()) + 1
+            raise ParseError(path, line, expected, found)
     # Not a StringIO, which takes four bytes a character.
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
     reader = csv.reader(text, strict=True)
     batch: list[_Row] = []
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]
-        _check_header(path, header, _labels_of(path.name))
+        _check_header(path, header, _LABELS_OF[path.name])
         run_dir = header.index(_PAIR_COLUMN)
         line = reader.line_num + 1
         for cells in reader:
             if any(map(str.strip, cells)):
-                name = _pair_name(cells[run_dir]) if run_dir < len(cells) else ""
+                run = cells[run_dir] if run_dir < len(cells) else ""
+                # The last part of a path, whatever system wrote it.
+                name = run.strip().replace("\\", "/").rstrip("/").rpartition("/")[2]
                 batch.append(_Row(name, line, cells))
             if len(batch) == _BATCH:
                 yield header, batch
@@ -164,11 +148,6 @@ def _batches(data: bytes, path: Path) -> Iterator[tuple[list[str], list[_Row]]]:
     if not data.endswith(b"\n"):
         expected = "a line end after the last row, without which the file may be cut off"
         raise ParseError(path, reader.line_num, expected, "none")
-
-
-def _pair_name(run_dir: str) -> str:
-    """Return the last part of a path, whatever system wrote it."""
-    return run_dir.strip().replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def _check_header(path: Path, header: Sequence[str], wanted: Sequence[Label]) -> None:
@@ -188,31 +167,25 @@ def _check_header(path: Path, header: Sequence[str], wanted: Sequence[Label]) ->
 
 
 def _placed(
-    batch: Sequence[_Row],
-    width: int,
-    index: Mapping[str, int],
-    lines: NDArray[np.int64],
-    path: Path,
+    batch: Sequence[_Row], width: int, index: Mapping[str, int], lines: NDArray[np.int64], path: Path
 ) -> tuple[list[_Row], list[PairProblem]]:
     """Return the rows whose labels have a place; `lines` says where rows stood before."""
     rows, problems = [], []
     for row in batch:
-        i = index.get(row.pair_name, -1)
-        if not row.pair_name:
+        name, i = row.pair_name, index.get(row.pair_name)
+        if not name:
             expected, found = f"{_PAIR_COLUMN}, ending with the name of a pair", "none"
-        elif i < 0:
-            expected, found = f"a folder {row.pair_name!r} for this row", "none"
-        elif lines[i]:
-            expected = f"one row for {row.pair_name!r}"
-            found = f"a second one (the first is line {lines[i]})"
+        elif i is None:
+            expected, found = f"a folder {name!r} for this row", "none"
+        elif first := lines[i]:
+            expected, found = f"one row for {name!r}", f"a second one (the first is line {first})"
         else:
             lines[i] = row.line
             expected, found = f"{width} cells", f"{len(row.cells)}"
             if len(row.cells) == width:
                 rows.append(row)
                 continue
-        error = ParseError(path, row.line, expected, found)
-        problems.append(PairProblem(row.pair_name, error))
+        problems.append(PairProblem(name, ParseError(path, row.line, expected, found)))
     return rows, problems
 
 
@@ -293,11 +266,16 @@ def write_label_files(raw_data: Path, pairs: Mapping[str, PairLabels]) -> None:
 
     Both files are complete before the first of them takes its place.
     """
-    labels = [label for label in LABELS if label.name != _BOND_LABEL]
+
+    def cell(value: LabelValue, label: Label) -> LabelValue:
+        whole = label.kind in ("count", "flag")  # is written without a fraction
+        return int(value) if whole and isinstance(value, float) else value
+
+    labels = _LABELS_OF[LABELS_FILE]
     label_rows: list[list[Any]] = [[_PAIR_COLUMN, *(label.column for label in labels)]]
     bond_rows: list[list[Any]] = [[_PAIR_COLUMN, *GEOMETRY_COLUMNS, "distance_Ang"]]
     for name, pair in sorted(pairs.items()):
-        label_rows.append([name, *(_written(pair.labels[label.name], label) for label in labels)])
+        label_rows.append([name, *(cell(pair.labels[label.name], label) for label in labels)])
         symbols, positions = pair.geometry.symbols, pair.geometry.positions.tolist()
         atoms = chain(*((s, *xyz) for s, xyz in zip(symbols, positions, strict=True)))
         names = "_".join(symbols), "_".join(sorted(symbols))
@@ -307,9 +285,3 @@ def write_label_files(raw_data: Path, pairs: Mapping[str, PairLabels]) -> None:
             with (folder / file).open("w", encoding="utf-8", newline="") as stream:
                 csv.writer(stream, lineterminator="\n").writerows(rows)
         publish([(folder / file, raw_data / file) for file in (LABELS_FILE, BONDS_FILE)], raw_data)
-
-
-def _written(value: LabelValue, label: Label) -> LabelValue:
-    """Return what `csv` writes as short as reading allows: whole numbers without a fraction."""
-    whole = label.kind in ("count", "flag")
-    return int(value) if whole and isinstance(value, float) else value

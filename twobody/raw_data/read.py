@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from twobody.dftbplus import BOHR
 from twobody.errors import NO_PAIR, PairProblem, ParseError
 from twobody.files import InputDigest
-from twobody.labels import AU_TO_DEBYE, HARTREE_TO_EV, NUMERIC_LABELS, TEXT_LABELS
+from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
 from twobody.pairs import Float, Pairs
 from twobody.progress import progress_bar
+from twobody.raw_data.derive import printed_labels
 from twobody.raw_data.folders import DETAILED_OUT, GEO_END_XYZ, find_pairs, read_pairs
 from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE, LabelTable, read_label_files
 from twobody.text import find_line, read_text, vector
@@ -33,24 +34,12 @@ _PRINTED_TOLERANCE = {"eV": 1e-3, "D": 1e-3}
 
 
 class RawData(NamedTuple):
-    """What was read.
+    """What was read."""
 
-    Attributes
-    ----------
-    pairs : Pairs
-        Those whose folders are without fault, sorted by name; without images.
-    problems : list of PairProblem
-        Everything that is wrong, sorted by pair, file and line.
-    found : int
-        Number of pairs that have a folder or a row.
-    digest : str
-        SHA-256 of the files.
-    """
-
-    pairs: Pairs
-    problems: list[PairProblem]
-    found: int
-    digest: str
+    pairs: Pairs  # those whose folders are without fault, sorted by name; without images
+    problems: list[PairProblem]  # everything that is wrong, sorted by pair, file and line
+    found: int  # number of pairs that have a folder or a row
+    digest: str  # SHA-256 of the files
 
     @property
     def bad(self) -> set[str]:
@@ -64,7 +53,7 @@ class RawData(NamedTuple):
 
     def good(self) -> Pairs:
         """Return the pairs without any problem."""
-        return without(self.pairs, self.bad)
+        return _without(self.pairs, self.bad)
 
 
 def read(raw_data: Path, *, allow_unconverged: bool) -> RawData:
@@ -98,12 +87,11 @@ def read(raw_data: Path, *, allow_unconverged: bool) -> RawData:
     problems += _check_csv_files(pairs, labels, scalars)
     problems.sort(key=lambda p: (p.pair_name, p.error.path, p.error.line or 0))
     found = len({*names, *(problem.pair_name for problem in problems)} - {NO_PAIR})
-    whole = without(pairs, {problem.pair_name for problem in pair_problems})
+    whole = _without(pairs, {problem.pair_name for problem in pair_problems})
     return RawData(whole, problems, found, digest.hexdigest())
 
 
-def without(pairs: Pairs, bad: set[str]) -> Pairs:
-    """Return all but the pairs of these names."""
+def _without(pairs: Pairs, bad: set[str]) -> Pairs:
     return pairs.take(~np.isin(pairs.names, sorted(bad))) if bad else pairs
 
 
@@ -123,14 +111,13 @@ def _comparisons(
 ) -> Iterator[_Comparison]:
     """Yield what both CSV files share with the pair folders, and labels with one another."""
     rows, labels = pairs.rows, pairs.label_columns()
-    found, expected = labels["distance_ang"], rows["bond_length"]
-    what = f"the bond length of {{}}/{GEO_END_XYZ}"
-    yield _Comparison(BONDS_FILE, what, "Å", found, expected, BOND_TOLERANCE)
+    bonds = {"the bond length": (labels["distance_ang"], rows["bond_length"])}
     for atom, k in np.ndindex(2, 3):
-        found, expected = positions[:, atom, k], rows["positions"][:, atom, k]
-        what = f"{'xyz'[k]}{atom + 1} of {{}}/{GEO_END_XYZ}"
+        bonds[f"{'xyz'[k]}{atom + 1}"] = positions[:, atom, k], rows["positions"][:, atom, k]
+    for name, (found, expected) in bonds.items():
+        what = f"{name} of {{}}/{GEO_END_XYZ}"
         yield _Comparison(BONDS_FILE, what, "Å", found, expected, BOND_TOLERANCE)
-    printed = _printed_labels(rows, scalars)
+    printed = printed_labels(rows, scalars)
     for label in NUMERIC_LABELS:
         if label.name in printed:
             expected, absolute = printed[label.name], _PRINTED_TOLERANCE.get(label.unit, 0.0)
@@ -145,32 +132,6 @@ def _comparisons(
         yield _Comparison(LABELS_FILE, what, unit, labels[label.name], expected, tolerance)
 
 
-def _printed_labels(rows: NDArray[np.void], scalars: NDArray[np.void]) -> dict[str, Float]:
-    """Return the labels [N] that ``detailed.out`` holds too, by name; NaN where it does not."""
-    charges, dipoles = rows["charges"], rows["dipole"] * AU_TO_DEBYE
-    return {
-        "total_energy_ev": rows["total_energy"] * HARTREE_TO_EV,
-        "mermin_free_energy_ev": scalars["mermin_free_energy"] * HARTREE_TO_EV,
-        "band_energy_ev": scalars["band_energy"] * HARTREE_TO_EV,
-        "repulsive_energy_ev": scalars["repulsive_energy"] * HARTREE_TO_EV,
-        "fermi_level_ev": rows["fermi_level"] * HARTREE_TO_EV,
-        "q_absmean": np.abs(charges).mean(axis=1),
-        "q_maxabs": np.abs(charges).max(axis=1),
-        "q_std": charges.std(axis=1),
-        "total_charge": rows["total_charge"],
-        "dipole_x_d": dipoles[:, 0],
-        "dipole_y_d": dipoles[:, 1],
-        "dipole_z_d": dipoles[:, 2],
-        "geom_opt_step": scalars["geometry_step"],
-        "scc_last_iter": scalars["scc_iteration"],
-        "scc_last_total_elec_eh": scalars["scc_total_electronic"],
-        "scc_last_diff_elec": scalars["scc_diff_electronic"],
-        "scc_last_error": scalars["scc_error"],
-        "geom_converged": scalars["geometry_converged"],
-        "scc_converged": scalars["scc_converged"],
-    }
-
-
 def _check_csv_files(
     pairs: Pairs, labels: LabelTable, scalars: NDArray[np.void]
 ) -> Iterator[PairProblem]:
@@ -182,6 +143,11 @@ def _check_csv_files(
             here, there = (f"{x[i] + 0.0:.8g} {unit}".rstrip() for x in (found, expected))
             error = ParseError(pairs.path / file, line, f"{what.format(name)}, {there}", here)
             yield PairProblem(name, error)
+    guesses = pairs.label_columns()["system_id_guess"]
+    for i in np.flatnonzero((guesses != "") & (guesses != pairs.names)):
+        name, line = str(pairs.names[i]), int(labels.lines[LABELS_FILE][i])
+        should_be, guess = f"system_id_guess {name!r}", repr(str(guesses[i]))
+        yield PairProblem(name, ParseError(pairs.path / LABELS_FILE, line, should_be, guess))
 
 
 def _check_geometries(pairs: Pairs) -> Iterator[PairProblem]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from twobody.tables import aligned, number, plain, wrapped
+from twobody.check.tables import aligned, number, plain, wrapped
 
 
 def test_the_first_columns_are_flush_left_and_the_others_right():
@@ -14,7 +14,7 @@ def test_the_first_columns_are_flush_left_and_the_others_right():
 
 
 def test_words_are_wrapped_between_words_only():
-    lines = wrapped([f"H_X{i}" for i in range(50)], "  ")
+    lines = wrapped([f"H_X{i}" for i in range(50)])
     assert max(map(len, lines)) <= 100
     assert "".join(line.strip() + " " for line in lines).split(", ")[:2] == ["H_X0", "H_X1"]
     assert all(line.startswith("  H_X") for line in lines)

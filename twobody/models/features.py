@@ -1,0 +1,191 @@
+"""What models read of samples, as arrays of float32: nothing here needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twobody.benchmark.descriptors import NAMES
+from twobody.benchmark.task import Samples
+
+_Float = NDArray[np.float64]
+
+FIELDS = fields(Samples)
+
+_L_OF_COLUMN = np.repeat(np.arange(4), [1, 3, 5, 7])
+"""Angular momentum l of the 16 columns of ``orbital_populations``: s, p, d, f."""
+
+
+def labels_of(samples: Samples) -> dict[str, _Float]:
+    """Return the targets of samples that have them: training and validation, never the test."""
+    if samples.targets is None:
+        raise ValueError("the samples have no targets: they are a test part")
+    return samples.targets
+
+
+def joined(train: Samples, validation: Samples) -> Samples:
+    """Put both parts together, for models that need no validation."""
+
+    def both(one: Any, other: Any) -> Any:
+        if isinstance(one, dict):
+            return {key: both(one[key], other[key]) for key in one}
+        return np.concatenate([one, other]) if isinstance(one, np.ndarray) else one
+
+    values = {f.name: both(getattr(train, f.name), getattr(validation, f.name)) for f in FIELDS}
+    return Samples(**values)
+
+
+def element_columns(samples: Samples) -> _Float:
+    """Return what is known of the element of each atom.
+
+    Returns
+    -------
+    float64 [n, 2, D]
+        The descriptors; atomic number; valence electrons of the free atom; these times the square
+        of Slater's exponent for each l = 0 ... 3, which goes with the energy of the shell [Ry], and
+        the sum of these over l.
+    """
+    occupations = samples.descriptors[..., _OCCUPATIONS]
+    energies = occupations * samples.descriptors[..., _EXPONENTS] ** 2
+    columns = [
+        samples.descriptors,
+        samples.atomic_numbers[..., None],
+        occupations.sum(axis=-1, keepdims=True),
+        energies,
+        energies.sum(axis=-1, keepdims=True),
+    ]
+    return np.concatenate(columns, axis=-1)
+
+
+def atom_columns(samples: Samples) -> _Float:
+    """Return the columns of each element and, on the track ``density``, those of its populations.
+
+    Sums of orbital energies over electrons make the band energy. That of a shell grows with its
+    exponent, with a power between 1 and 2, and along a period: populations come with such factors.
+
+    Returns
+    -------
+    float64 [n, 2, D] or [n, 2, D + 22]
+        `element_columns`; charge [e] and valence charge, which is the population plus the charge;
+        population of each l = 0 ... 3 [e], alone and times Slater's exponent, its square, the
+        group, and exponent and group.
+    """
+    columns = element_columns(samples)
+    charges, populations = samples.charges, samples.populations
+    if samples.orbital_populations is None or charges is None or populations is None:
+        return columns
+    orbitals = np.nan_to_num(samples.orbital_populations)
+    by_l = np.stack([orbitals[..., l == _L_OF_COLUMN].sum(axis=-1) for l in range(4)], axis=-1)
+    exponents = samples.descriptors[..., _EXPONENTS]
+    group = samples.descriptors[..., [NAMES.index("group")]]
+    factors = [np.ones_like(group), exponents, exponents**2, group, exponents * group]
+    atoms = np.stack([charges, populations + charges], axis=-1)
+    return np.concatenate([columns, atoms, *(by_l * factor for factor in factors)], axis=-1)
+
+
+_OCCUPATIONS = [NAMES.index(f"occupation_{l}") for l in "spdf"]
+_EXPONENTS = [NAMES.index(f"exponent_{l}") for l in "spdf"]
+
+
+def bond_columns(samples: Samples) -> _Float:
+    """Return the bond length [Å], alone and less both covalent radii, where the track shows it.
+
+    Returns
+    -------
+    float64 [n, 2] or [n, 0]
+    """
+    if samples.bond_lengths is None:
+        return np.empty((len(samples), 0))
+    radii = samples.descriptors[..., NAMES.index("covalent_radius")].sum(axis=1)
+    return np.stack([samples.bond_lengths, samples.bond_lengths - radii], axis=1)
+
+
+Reading = Literal["atoms", "elements", "names"]
+"""What a model reads of atoms: all of `atom_columns`, `element_columns`, or no more than names."""
+
+_READ: dict[Reading, Callable[[Samples], _Float]] = {
+    "atoms": atom_columns,
+    "elements": element_columns,
+    "names": lambda samples: np.empty((len(samples), 2, 0)),
+}
+
+
+@dataclass(frozen=True)
+class Features:
+    """Columns of each atom, and images, on one scale: that of the training part.
+
+    Attributes
+    ----------
+    reads : "atoms", "elements" or "names"
+    elements : str [n_elements]
+        The elements that have a column of their own.
+    mean, scale : float64 [D]
+    pixel_mean, pixel_scale : float32 [C, 1, 1]
+        Of each channel of the images; empty without images.
+    """
+
+    reads: Reading
+    elements: NDArray[np.str_]
+    mean: _Float
+    scale: _Float
+    pixel_mean: NDArray[np.float32]
+    pixel_scale: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, train: Samples, *, named: bool, reads: Reading = "atoms") -> Features:
+        """Learn the scales from the training part.
+
+        With ``named`` each element has a column of its own.
+        """
+        columns = _READ[reads](train).reshape(2 * len(train), -1)
+        elements = np.unique(train.elements) if named else np.empty(0, train.elements.dtype)
+        images = np.empty((1, 0, 1, 1), np.float32) if train.images is None else train.images
+        axes = (0, 2, 3)
+        return cls(
+            reads,
+            elements,
+            columns.mean(axis=0),
+            _spread(columns.std(axis=0)),
+            images.mean(axis=axes, dtype=np.float64).astype(np.float32)[:, None, None],
+            _spread(images.std(axis=axes, dtype=np.float64)).astype(np.float32)[:, None, None],
+        )
+
+    @classmethod
+    def of(
+        cls, reads: Reading, elements: Sequence[str], arrays: Mapping[str, NDArray[Any]]
+    ) -> Features:
+        """Make it of what `arrays` gave."""
+        names = ("mean", "scale", "pixel_mean", "pixel_scale")
+        return cls(reads, np.array(elements, np.str_), *(arrays[name] for name in names))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the scales by name."""
+        return {
+            "mean": self.mean,
+            "scale": self.scale,
+            "pixel_mean": self.pixel_mean,
+            "pixel_scale": self.pixel_scale,
+        }
+
+    def nodes(self, samples: Samples) -> _Float:
+        """Return the columns of each atom: one of each element, then those of `atom_columns`.
+
+        Returns
+        -------
+        float64 [n, 2, n_elements + D]
+        """
+        one_hot = samples.elements[..., None] == self.elements
+        scaled = (_READ[self.reads](samples) - self.mean) / self.scale
+        return np.concatenate([one_hot, scaled], axis=-1)
+
+    def pixels(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the images, each channel with mean 0 and spread 1 over the training part."""
+        return (images - self.pixel_mean) / self.pixel_scale
+
+
+def _spread(deviation: _Float) -> _Float:
+    return np.where(deviation > 1e-8, deviation, 1.0)

@@ -1,0 +1,35 @@
+"""Image, elements and distance together."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from twobody.models.images import BothWays, Convolutions
+from twobody.models.tabular import Head, PairEncoder
+from twobody.models.train import Batch, NetworkModel, Sizes
+
+
+class FusionNetwork(nn.Module):
+    """What `PairEncoder` and `Convolutions` know of a pair, side by side before one head."""
+
+    def __init__(self, sizes: Sizes, width: int = 128, n_image: int = 64) -> None:
+        super().__init__()
+        self.pair = PairEncoder(sizes, width)
+        self.image = BothWays(Convolutions(n_image), sizes.encoding)
+        self.head = Head(width + n_image, sizes.outputs)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return float32 [b, n_outputs]."""
+        both = torch.cat([self.pair(batch), self.image(batch["images"])], dim=1)
+        return torch.as_tensor(self.head(both))
+
+
+class Fusion(NetworkModel):
+    """`FusionNetwork` as a row."""
+
+    reads = "elements"
+
+    def network(self, sizes: Sizes) -> nn.Module:
+        """Return the network."""
+        return FusionNetwork(sizes)

@@ -1,0 +1,248 @@
+"""The one training of all networks: masked L1 on scaled targets, AdamW, one cycle, best epoch."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from twobody.benchmark.targets import METAL_LIKE
+from twobody.benchmark.task import Samples
+from twobody.errors import ParseError
+from twobody.models.features import Features, Reading, bond_columns, joined, labels_of
+from twobody.models.scaling import Scaler, consistent
+from twobody.text import PathLike
+
+_Float = NDArray[np.float64]
+Batch = dict[str, Tensor]
+"""Tensors of b pairs: ``nodes`` float32 [b, 2, F] and, where the track shows them, ``bonds``
+[b, 2] (`bond_columns`), ``positions`` [b, 2, 3] [Å] and ``images`` [b, 10, 32, 32]."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    epochs, batch : int
+    learning_rate, weight_decay : float
+        Of AdamW; the rate is the highest of the cycle.
+    metal_weight : float
+        Of the cross entropy of ``metal_like`` beside the mean absolute error.
+    """
+
+    epochs: int = 200
+    batch: int = 256
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    metal_weight: float = 0.3
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a network needs to know of its input.
+
+    Attributes
+    ----------
+    columns : int
+        F, of each atom.
+    bonds : int
+        Columns of the bond; 0 where the track shows none.
+    outputs : int
+        Targets, and the logit of ``metal_like``.
+    encoding : str or None
+        Of the images.
+    """
+
+    columns: int
+    bonds: int
+    outputs: int
+    encoding: str | None
+
+
+class NetworkModel:
+    """A network as a model of the benchmark; rows derive from it and say what network they are.
+
+    Parameters
+    ----------
+    seed : int
+    targets : tuple of str
+    device : str
+    quick : bool
+    split : str
+        On "pair", elements have a column of their own, which is their embedding. Elsewhere a number
+        learned per element says nothing of an unseen one: networks read descriptors only and, when
+        they have found their epoch, start again on both parts, which hold more elements.
+    """
+
+    recipe: ClassVar[Recipe] = Recipe()
+    named_always: ClassVar[bool] = False
+    """Whether the row names elements on every split, to show what that costs."""
+    reads: ClassVar[Reading] = "atoms"
+
+    def __init__(
+        self, seed: int, targets: tuple[str, ...], device: str, *, quick: bool, split: str
+    ) -> None:
+        self._seed, self.device = seed, torch.device(device)
+        self._quick, self._split = quick, split
+        self._targets = tuple(name for name in targets if name != METAL_LIKE)
+        self._named = self.named_always or split == "pair"
+
+    def network(self, sizes: Sizes) -> nn.Module:
+        """Return the network, untrained."""
+        raise NotImplementedError
+
+    def fit(self, train: Samples, validation: Samples) -> None:
+        """Train, and keep the weights of the epoch that is best on the validation part."""
+        epochs = 2 if self._quick else self.recipe.epochs
+        self._learn_scales(train)
+        best = self._train(self._data(train), self._data(validation), epochs, epochs)
+        if self._split != "pair":
+            both = joined(train, validation)
+            self._learn_scales(both)
+            self._train(self._data(both), None, epochs, best)
+        self.n_parameters = sum(parameter.numel() for parameter in self._net.parameters())
+
+    def predict(self, test: Samples) -> dict[str, _Float]:
+        """Predict; see `consistent`."""
+        self._net.eval()
+        with torch.no_grad():
+            outputs = self._net(self._batch(test)).double().cpu().numpy()
+        predictions = self._scaler.labels(outputs[:, :-1], self._features.nodes(test))
+        return consistent(predictions, 1 / (1 + np.exp(-outputs[:, -1])))
+
+    def save(self, path: PathLike) -> None:
+        """Write weights and scales as safetensors, with what else makes the model as metadata."""
+        arrays = {**self._features.arrays(), **self._scaler.arrays()}
+        tensors = {f"scales.{name}": torch.from_numpy(array) for name, array in arrays.items()}
+        state = self._net.state_dict()
+        tensors.update({f"network.{name}": t.detach().cpu().clone() for name, t in state.items()})
+        made_of = {
+            "row": f"{type(self).__module__}:{type(self).__name__}",
+            "targets": self._targets,
+            "elements": self._features.elements.tolist(),
+            "split": self._split,
+            "seed": self._seed,
+            "sizes": asdict(self._sizes),
+        }
+        save_file(tensors, path, {name: json.dumps(value) for name, value in made_of.items()})
+
+    @classmethod
+    def load(cls, path: PathLike, device: str = "cpu") -> Self:
+        """Read a model that was saved; `cls` is its row."""
+        with safe_open(path, "pt") as file:
+            made_of = {name: json.loads(value) for name, value in file.metadata().items()}
+        row = f"{cls.__module__}:{cls.__name__}"
+        if made_of["row"] != row:
+            raise ParseError(path, None, f"weights of {row}", f"those of {made_of['row']}")
+        targets = tuple(made_of["targets"])
+        model = cls(made_of["seed"], targets, device, quick=False, split=made_of["split"])
+        tensors = load_file(path, device=device)
+        arrays = {n[7:]: t.cpu().numpy() for n, t in tensors.items() if n.startswith("scales.")}
+        model._features = Features.of(cls.reads, made_of["elements"], arrays)
+        model._scaler = Scaler.of(targets, arrays)
+        model._sizes = Sizes(**made_of["sizes"])
+        model._net = model.network(model._sizes).to(device)
+        state = {n[8:]: t for n, t in tensors.items() if n.startswith("network.")}
+        model._net.load_state_dict(state)
+        return model
+
+    def _learn_scales(self, samples: Samples) -> None:
+        self._features = Features.fit(samples, named=self._named, reads=self.reads)
+        nodes = self._features.nodes(samples)
+        self._scaler = Scaler.fit(self._targets, labels_of(samples), nodes)
+        self._sizes = Sizes(
+            nodes.shape[-1],
+            bond_columns(samples).shape[1],
+            len(self._targets) + 1,
+            samples.encoding,
+        )
+
+    def _batch(self, samples: Samples) -> Batch:
+        arrays: dict[str, NDArray[Any]] = {
+            "nodes": self._features.nodes(samples),
+            "bonds": bond_columns(samples),
+        }
+        if samples.positions is not None:
+            arrays["positions"] = samples.positions
+        if samples.images is not None:
+            arrays["images"] = self._features.pixels(samples.images)
+        return {
+            name: torch.from_numpy(array.astype(np.float32)).to(self.device)
+            for name, array in arrays.items()
+        }
+
+    def _data(self, samples: Samples) -> _Data:
+        labels = labels_of(samples)
+        scaled = self._scaler.scaled(labels, self._features.nodes(samples))
+        columns = (scaled, labels[METAL_LIKE])
+        on_device = (torch.from_numpy(c.astype(np.float32)).to(self.device) for c in columns)
+        return _Data(self._batch(samples), *on_device)
+
+    def _train(self, train: _Data, validation: _Data | None, cycle: int, epochs: int) -> int:
+        """Train for some epochs of a cycle; return the number of the best, whose weights stay."""
+        torch.backends.cudnn.deterministic = True
+        torch.manual_seed(self._seed)
+        recipe, n = self.recipe, len(train.metal)
+        n_batches = max(1, n // recipe.batch)
+        net = self._net = self.network(self._sizes).to(self.device)
+        optimizer = torch.optim.AdamW(
+            net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, recipe.learning_rate, total_steps=cycle * n_batches, pct_start=0.2
+        )
+        least, best, state = torch.inf, epochs, net.state_dict()
+        for epoch in range(1, epochs + 1):
+            net.train()
+            for rows in torch.randperm(n, device=self.device).chunk(n_batches):
+                optimizer.zero_grad()
+                _loss(net, train.take(rows), recipe.metal_weight).backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+            if validation is not None and (error := _error(net, validation)) < least:
+                least, best, state = error, epoch, copy.deepcopy(net.state_dict())
+        net.load_state_dict(state)
+        return best
+
+
+@dataclass(frozen=True)
+class _Data:
+    """A part on the device: `scaled` float32 [n, n_targets], NaN where missing; `metal` [n]."""
+
+    batch: Batch
+    scaled: Tensor
+    metal: Tensor
+
+    def take(self, rows: Tensor) -> _Data:
+        batch = {name: values[rows] for name, values in self.batch.items()}
+        return _Data(batch, self.scaled[rows], self.metal[rows])
+
+
+def _mean_errors(outputs: Tensor, scaled: Tensor) -> Tensor:
+    """Average the absolute error of each target over the pairs that have it."""
+    known = torch.isfinite(scaled)
+    errors = torch.where(known, outputs - scaled.nan_to_num(), 0.0).abs()
+    return errors.sum(dim=0) / known.sum(dim=0).clamp(min=1)
+
+
+def _loss(net: nn.Module, data: _Data, metal_weight: float) -> Tensor:
+    outputs = net(data.batch)
+    cross_entropy = binary_cross_entropy_with_logits(outputs[:, -1], data.metal)
+    return _mean_errors(outputs[:, :-1], data.scaled).mean() + metal_weight * cross_entropy
+
+
+def _error(net: nn.Module, data: _Data) -> float:
+    net.eval()
+    with torch.no_grad():
+        return float(_mean_errors(net(data.batch)[:, :-1], data.scaled).mean())
