@@ -99,18 +99,18 @@ def _run(file: IO[bytes], most: int) -> NDArray[Any]:
             raise ValueError(f"opcode {code!r}" if code else "no end")
         opcode, make = _OPCODES[code], _ACTIONS[_OPCODES[code].name]
         operands = [opcode.arg.reader(file)] if opcode.arg else []
-        if opcode.name == "MARK":
-            marks.append(len(stack))
-        elif opcode.name in _PUT:
-            memo[operands[0] if operands else len(memo)] = stack[-1]
-        elif opcode.name in _GET:
-            stack.append(_again(memo[operands[0]]))
-        elif make:
+        if make:
             start = marks.pop() if _MARK in opcode.stack_before else len(stack)
             start -= [*opcode.stack_before, _MARK].index(_MARK)
             if start < 0:
                 raise ValueError("more operands than there are")
             stack[start:] = [make(*operands, *stack[start:])]
+        elif opcode.name in _GET:
+            stack.append(_again(memo[operands[0]]))
+        elif opcode.name in _PUT:
+            memo[operands[0] if operands else len(memo)] = stack[-1]
+        elif opcode.name == "MARK":
+            marks.append(len(stack))
     raise ValueError(f"more than {most} opcodes")
 
 
