@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from twobody.archive.container import npy_header
+from twobody.archive.container import Container, npy_header
 from twobody.archive.writer import Streamed, label_dicts, metadata_dicts, pickled, plain
 from twobody.archive.zipstream import ZipStream
 from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.pairs import Pairs, is_pair_name
 from twobody.text import quote
+
+_MEMBERS = ("image", "geometry", "elements", "labels", "metadata", "pair_name")
 
 
 @contextmanager
@@ -55,10 +57,21 @@ def check_pair_files(folder: Path) -> set[str]:
     there = folder.iterdir() if folder.is_dir() else ()
     paths = [path for path in there if not path.name.startswith(".twobody-")]
     for path in sorted(paths):
-        if path.suffix != ".npz" or not is_pair_name(path.stem) or not path.is_file():
+        if not _is_pair_file(path):
             expected = "a folder of pair files (A_B.npz) only"
             raise ParseError(folder, None, expected, quote(path.name))
     return {path.name for path in paths}
+
+
+def _is_pair_file(path: Path) -> bool:
+    """Tell whether a file has the name and the members of one of ours: others may not go."""
+    if path.suffix != ".npz" or not is_pair_name(path.stem):
+        return False
+    try:
+        with Container(path) as archive:
+            return tuple(archive.members) == _MEMBERS
+    except ParseError:
+        return False
 
 
 def _members(pairs: Pairs) -> Iterator[dict[str, Streamed]]:
