@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 
 import click
@@ -119,11 +120,13 @@ def chosen_rows(
     return rows
 
 
-def train_all(ledgers: dict[Row, Ledger], settings: Settings, jobs: int) -> int:
-    """Train what the ledgers lack; return how many trainings failed."""
-    trainings = [training for ledger in ledgers.values() for training in ledger.pending]
-    for ledger in ledgers.values():  # a run may have been killed between the last two steps
-        ledger.finish(settings)
+def train_each(
+    trainings: Sequence[Training],
+    settings: Settings,
+    jobs: int,
+    use: Callable[[Training, Outcome], str | None],
+) -> int:
+    """Hand the outcome of each training to `use`, print what that returns; count the failed."""
     failed = 0
     with tqdm(total=len(trainings), unit="training", disable=None) as bar:
         for training, outcome in outcomes(trainings, settings, jobs):
@@ -131,26 +134,28 @@ def train_all(ledgers: dict[Row, Ledger], settings: Settings, jobs: int) -> int:
             if isinstance(outcome, Exception):
                 failed += 1
                 bar.write(f"{training}: {outcome}", file=sys.stderr)
-            else:
-                ledgers[training.row].keep(training, outcome)
-                ledgers[training.row].finish(settings)
+            elif text := use(training, outcome):
+                bar.write(f"{training}: {text}", file=sys.stdout)
     return failed
+
+
+def train_all(ledgers: dict[Row, Ledger], settings: Settings, jobs: int) -> int:
+    """Train what the ledgers lack; return how many trainings failed."""
+    pending = [training for ledger in ledgers.values() for training in ledger.pending]
+    for ledger in ledgers.values():  # a run may have been killed between the last two steps
+        ledger.finish(settings)
+
+    def keep(training: Training, outcome: Outcome) -> None:
+        ledgers[training.row].keep(training, outcome)
+        ledgers[training.row].finish(settings)
+
+    return train_each(pending, settings, jobs, keep)
 
 
 def try_out(rows: Sequence[Row], settings: Settings, jobs: int, evaluator: Evaluator) -> int:
     """Train on one fold with one seed and print errors; return how many trainings failed."""
-    failed = 0
     trainings = [Training(row, FOLDS[row.split][0], 0) for row in rows]
-    with tqdm(total=len(trainings), unit="training", disable=None) as bar:
-        for training, outcome in outcomes(trainings, settings, jobs):
-            bar.update(1)
-            if isinstance(outcome, Exception):
-                failed += 1
-                bar.write(f"{training}: {outcome}", file=sys.stderr)
-            else:
-                text = maes(training, outcome, evaluator)
-                bar.write(f"{training}: {text}", file=sys.stdout)
-    return failed
+    return train_each(trainings, settings, jobs, partial(maes, evaluator=evaluator))
 
 
 def maes(training: Training, outcome: Outcome, evaluator: Evaluator) -> str:

@@ -41,7 +41,7 @@ def read(tmp_path, monkeypatch):
     monkeypatch.setattr("twobody.archive.container._MAX_EXPANSION", 1)
 
     def read(**members) -> Pairs:
-        np.savez_compressed(tmp_path / "old.npz", allow_pickle=True, **(PLAIN | members))
+        np.savez_compressed(tmp_path / "old.npz", **(PLAIN | members))
         with Container(tmp_path / "old.npz") as archive:
             assert archive.allowed_size == ALLOWED
             return read_original(archive)
