@@ -13,11 +13,6 @@ from twobody.check.against import check_against
 from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE
 
 
-@pytest.fixture
-def built(small_raw_data, tmp_path):
-    return archives.build(small_raw_data, tmp_path / "built" / "small.npz")
-
-
 def found(path, raw_data):
     checks = check_against(read(path), raw_data)
     return {(check.law, check.warning): check.findings for check in checks if check.findings}

@@ -18,16 +18,6 @@ from twobody.check.compare import compare, format_comparison
 from twobody.encodings import ENCODINGS
 
 
-@pytest.fixture
-def built(small_raw_data, tmp_path):
-    return archives.build(small_raw_data, tmp_path / "built" / "small.npz")
-
-
-@pytest.fixture
-def small(built):
-    return archives.members(built)
-
-
 def compared_files(first, second):
     with Container(first) as a, Container(second) as b:
         return compare(a, b)

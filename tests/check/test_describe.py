@@ -23,11 +23,6 @@ from twobody.check.describe import (
 from twobody.encodings import DEFAULT, get_encoding
 
 
-@pytest.fixture
-def built(small_raw_data, tmp_path):
-    return archives.build(small_raw_data, tmp_path / "built" / "small.npz")
-
-
 def describe(path):
     with Container(path) as opened:
         return overview(opened, pairs_in(opened))

@@ -12,12 +12,6 @@ from twobody.encodings.published import amplitudes_of
 from twobody.pairs import empty_rows
 
 
-@pytest.fixture
-def small(small_raw_data, tmp_path):
-    """Return the members of an archive of six pairs, to be changed."""
-    return archives.members(archives.build(small_raw_data, tmp_path / "built" / "small.npz"))
-
-
 def findings(path, *, warnings=False):
     """Return the findings of an archive by check."""
     with Container(path) as archive, np.errstate(all="ignore"):  # as check_npz.py does

@@ -12,16 +12,6 @@ from twobody.archive.container import Container
 from twobody.check.verify import checks_as_dicts, format_checks, has_errors, verify
 
 
-@pytest.fixture
-def built(small_raw_data, tmp_path):
-    return archives.build(small_raw_data, tmp_path / "built" / "small.npz")
-
-
-@pytest.fixture
-def small(built):
-    return archives.members(built)
-
-
 def verified(path):
     with Container(path) as opened:
         return verify(opened)
