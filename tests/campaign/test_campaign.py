@@ -477,8 +477,8 @@ class TestStopping:
             command(stand_in),
             stderr=subprocess.PIPE,
             text=True,
-            # What shells start in the background, and so these tests there, ignores Ctrl-C.
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            # In the background of a shell, or under nohup, these tests ignore the signal.
+            preexec_fn=partial(signal.signal, number, signal.SIG_DFL),  # noqa: PLW1509
         )
         wait_for((tmp_path / "child").exists)
         wait_for(lambda: {"H_H", "H_O"} <= set(stand_in.pairs()))
