@@ -107,18 +107,55 @@ def test_weights_of_another_row_are_refused(samples, tmp_path):
 
 def test_energies_of_sums_over_elements_are_learned_by_the_ridge_alone(samples):
     features = Features.fit(samples, named=True)
-    nodes = features.nodes(samples)
-    scaler = Scaler.fit(ENERGIES, samples.targets, nodes)
-    rest = scaler.scaled(samples.targets, nodes) * scaler.spread + scaler.center
+    sums = features.sums(samples)
+    scaler = Scaler.fit(ENERGIES, samples.targets, sums)
+    rest = scaler.scaled(samples.targets, sums) * scaler.spread + scaler.center
     column = ENERGIES.index("mermin_free_energy_ev")
-    assert np.abs(rest[:, column]).max() < 1
-    assert np.abs(samples.targets["mermin_free_energy_ev"]).max() > 100
+    assert np.abs(rest[:, column]).max() < 2
+    assert np.abs(samples.targets["mermin_free_energy_ev"]).max() > 280
+
+
+def test_energies_of_an_unseen_element_follow_its_neighbours():
+    # The labels are 3 eV times the atomic numbers, which the periodic table orders.
+    train, unseen = pairs_of("elements", ("B", "C", "O", "F")), pairs_of("elements", ("N",))
+    features = Features.fit(train, named=False)
+    scaler = Scaler.fit(("total_energy_ev",), train.targets, features.sums(train))
+    found = scaler.labels(np.zeros((1, 1)), features.sums(unseen))["total_energy_ev"]
+    np.testing.assert_allclose(found, unseen.targets["total_energy_ev"], atol=2)  # of -42 eV
+
+
+def test_energies_far_from_all_elements_are_those_of_none():
+    train = pairs_of("elements", ("B", "C", "N", "O", "F"))
+    features = Features.fit(train, named=False)
+    far = replace(train, descriptors=train.descriptors + 1e3 * features.scale[: len(NAMES)])
+    np.testing.assert_array_equal(features.sums(far), 0)
+
+
+def test_sums_have_the_covariance_of_a_gaussian_process(samples):
+    features = Features.fit(samples, named=False)
+    same = samples.take(np.flatnonzero(samples.elements[:, 0] == samples.elements[:, 1]))
+    columns = (element_columns(same)[:, 0] - features.mean) / features.scale
+    squares = ((columns[:, None] - columns) ** 2).sum(axis=-1)
+    expected = 4 * np.exp(-squares / (2 * columns.shape[1]))  # two atoms times two
+    sums = features.sums(same)
+    np.testing.assert_allclose(sums @ sums.T, expected, atol=1e-6)
+
+
+def test_a_swap_of_the_atoms_leaves_sums_as_they_are():
+    samples = pairs_of("density")
+    of_atoms = ("elements", "atomic_numbers", "descriptors", "populations", "charges")
+    of_atoms += ("orbital_populations",)
+    swapped = {name: getattr(samples, name)[:, ::-1] for name in of_atoms}
+    features = Features.fit(samples, named=True)
+    np.testing.assert_allclose(
+        features.sums(replace(samples, **swapped)), features.sums(samples), atol=1e-12
+    )
 
 
 def test_scaled_targets_come_back(samples):
-    nodes = Features.fit(samples, named=True).nodes(samples)
-    scaler = Scaler.fit(targets("geometry"), samples.targets, nodes)
-    back = scaler.labels(scaler.scaled(samples.targets, nodes), nodes)
+    sums = Features.fit(samples, named=True).sums(samples)
+    scaler = Scaler.fit(targets("geometry"), samples.targets, sums)
+    back = scaler.labels(scaler.scaled(samples.targets, sums), sums)
     for name in targets("geometry"):
         np.testing.assert_allclose(back[name], samples.targets[name], rtol=1e-9, atol=1e-9)
 

@@ -77,7 +77,7 @@ class ModelInfo:
 
 _ALL = ("elements", "geometry", "density")
 _ELEMENTS = "elements (by name on pair, else by descriptors)"
-_IMAGES = "all ten channels (energies on top of the linear fit of elements that all networks use)"
+_IMAGES = "all ten channels (energies on top of the fit of elements that all networks use)"
 
 MODELS: Mapping[str, ModelInfo] = {
     "median": ModelInfo("baselines:Median", ("elements",), "nothing: the median", seeded=False),

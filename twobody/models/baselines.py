@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from twobody.benchmark.targets import METAL_LIKE
 from twobody.benchmark.task import Samples
-from twobody.models.features import atom_columns, bond_columns, joined, labels_of
+from twobody.models.features import Features, atom_columns, bond_columns, joined, labels_of
 from twobody.models.scaling import Scaler, consistent
 
 _Float = NDArray[np.float64]
@@ -98,8 +98,9 @@ class Boosting:
         )
 
         both = joined(train, validation)
-        labels, columns = labels_of(both), atom_columns(both)
-        self._scaler = Scaler.fit(self._targets, labels, columns)
+        labels, self._features = labels_of(both), Features.fit(both, named=False)
+        sums = self._features.sums(both)
+        self._scaler = Scaler.fit(self._targets, labels, sums)
         settings = {
             "max_iter": self._iterations,
             "learning_rate": 0.1,
@@ -110,7 +111,7 @@ class Boosting:
             "max_features": 0.5,
             "random_state": self._seed,
         }
-        x, y = self._columns(both), self._scaler.scaled(labels, columns)
+        x, y = self._columns(both), self._scaler.scaled(labels, sums)
         self._trees = [
             HistGradientBoostingRegressor(loss="squared_error", **settings).fit(x[known], t[known])
             for t, known in zip(y.T, np.isfinite(y.T), strict=True)
@@ -122,7 +123,7 @@ class Boosting:
         x = self._columns(test)
         scaled = np.stack([trees.predict(x) for trees in self._trees], axis=1)
         metal = self._metal.predict_proba(x)[:, 1]
-        return consistent(self._scaler.labels(scaled, atom_columns(test)), metal)
+        return consistent(self._scaler.labels(scaled, self._features.sums(test)), metal)
 
     def _columns(self, samples: Samples) -> _Float:
         a, b = atom_columns(samples).swapaxes(0, 1)

@@ -87,6 +87,8 @@ def atom_columns(samples: Samples) -> _Float:
     return np.concatenate([columns, atoms, *(by_l * factor for factor in factors)], axis=-1)
 
 
+_N_OF_ELEMENT = len(NAMES) + 7
+"""Columns of `element_columns`."""
 _OCCUPATIONS = [NAMES.index(f"occupation_{l}") for l in "spdf"]
 _EXPONENTS = [NAMES.index(f"exponent_{l}") for l in "spdf"]
 
@@ -124,6 +126,8 @@ class Features:
     elements : str [n_elements]
         The elements that have a column of their own.
     mean, scale : float64 [D]
+    centres : float64 [n_known, E]
+        The scaled columns of each element of the training part; empty where names alone are read.
     pixel_mean, pixel_scale : float32 [C, 1, 1]
         Of each channel of the images; empty without images.
     """
@@ -132,6 +136,7 @@ class Features:
     elements: NDArray[np.str_]
     mean: _Float
     scale: _Float
+    centres: _Float
     pixel_mean: NDArray[np.float32]
     pixel_scale: NDArray[np.float32]
 
@@ -142,14 +147,17 @@ class Features:
         With ``named`` each element has a column of its own.
         """
         columns = _READ[reads](train).reshape(2 * len(train), -1)
+        mean, scale = columns.mean(axis=0), _spread(columns.std(axis=0))
+        known = np.unique(train.atomic_numbers, return_index=True)[1]
         elements = np.unique(train.elements) if named else np.empty(0, train.elements.dtype)
         images = np.empty((1, 0, 1, 1), np.float32) if train.images is None else train.images
         axes = (0, 2, 3)
         return cls(
             reads,
             elements,
-            columns.mean(axis=0),
-            _spread(columns.std(axis=0)),
+            mean,
+            scale,
+            ((columns[known] - mean) / scale)[:, :_N_OF_ELEMENT],
             images.mean(axis=axes, dtype=np.float64).astype(np.float32)[:, None, None],
             _spread(images.std(axis=axes, dtype=np.float64)).astype(np.float32)[:, None, None],
         )
@@ -159,7 +167,7 @@ class Features:
         cls, reads: Reading, elements: Sequence[str], arrays: Mapping[str, NDArray[Any]]
     ) -> Features:
         """Make it of what `arrays` gave."""
-        names = ("mean", "scale", "pixel_mean", "pixel_scale")
+        names = ("mean", "scale", "centres", "pixel_mean", "pixel_scale")
         return cls(reads, np.array(elements, np.str_), *(arrays[name] for name in names))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -167,6 +175,7 @@ class Features:
         return {
             "mean": self.mean,
             "scale": self.scale,
+            "centres": self.centres,
             "pixel_mean": self.pixel_mean,
             "pixel_scale": self.pixel_scale,
         }
@@ -182,9 +191,36 @@ class Features:
         scaled = (_READ[self.reads](samples) - self.mean) / self.scale
         return np.concatenate([one_hot, scaled], axis=-1)
 
+    def sums(self, samples: Samples) -> _Float:
+        """Return what energies are fitted to: columns of the atoms, summed over both.
+
+        These are its name, where elements are named; Gaussians of the columns of its element around
+        the known elements, as wide as the square root of the number of columns; and the columns of
+        its populations. A ridge on such Gaussians is the mean of a Gaussian process (Rasmussen &
+        Williams, Gaussian Processes for Machine Learning, 2006, section 2.2): it follows the
+        elements along rows and groups, and far from all of them it says nothing, where a linear
+        function of the columns runs away.
+
+        Returns
+        -------
+        float64 [n, K]
+        """
+        nodes, n_named = self.nodes(samples), len(self.elements)
+        split = n_named + self.centres.shape[1]
+        named, of_element, others = np.split(nodes, [n_named, split], axis=-1)
+        covariance = _gaussians(self.centres, self.centres) + 1e-8 * np.eye(len(self.centres))
+        whitened = np.linalg.inv(np.linalg.cholesky(covariance)).T
+        gaussians = _gaussians(of_element, self.centres) @ whitened
+        return np.asarray(np.concatenate([named, gaussians, others], axis=-1).sum(axis=1))
+
     def pixels(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the images, each channel with mean 0 and spread 1 over the training part."""
         return (images - self.pixel_mean) / self.pixel_scale
+
+
+def _gaussians(x: _Float, centres: _Float) -> _Float:
+    squares = ((x[..., None, :] - centres) ** 2).sum(axis=-1)
+    return np.asarray(np.exp(-squares / (2 * max(1, centres.shape[1]))), np.float64)
 
 
 def _spread(deviation: _Float) -> _Float:

@@ -109,9 +109,10 @@ class GaussianProcess:
         nodes = self._features.nodes(both)
         bonds = bond_columns(both)
         self._bond_mean, self._bond_scale = bonds.mean(axis=0), bonds.std(axis=0)
-        self._scaler = Scaler.fit(self._targets, labels_of(both), nodes)
+        sums = self._features.sums(both)
+        self._scaler = Scaler.fit(self._targets, labels_of(both), sums)
         points = self._points(both, nodes)
-        scaled = self._scaler.scaled(labels_of(both), nodes)
+        scaled = self._scaler.scaled(labels_of(both), sums)
         self._processes = [self._process(points, column) for column in scaled.T]
         self.n_parameters = sum(
             parameter.numel() for kernel, *_ in self._processes for parameter in kernel.parameters()
@@ -119,14 +120,13 @@ class GaussianProcess:
 
     def predict(self, test: Samples) -> dict[str, _Float]:
         """Return the means."""
-        nodes = self._features.nodes(test)
-        points = self._points(test, nodes)
+        points = self._points(test, self._features.nodes(test))
         with torch.no_grad():
             columns = [
                 kernel(points, known) @ weights for kernel, known, weights in self._processes
             ]
         scaled = torch.stack(columns, dim=1).cpu().numpy()
-        predictions = self._scaler.labels(scaled, nodes)
+        predictions = self._scaler.labels(scaled, self._features.sums(test))
         return consistent(predictions, predictions[METAL_LIKE])
 
     def _points(self, samples: Samples, nodes: _Float) -> _Points:

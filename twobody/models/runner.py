@@ -251,7 +251,7 @@ class Ledger:
             train_pairs=row.train_pairs or 0,
             parameters=max(outcome.parameters for outcome in outcomes),
             seconds=round(seconds, 2),
-            device=outcomes[0].device,
+            device=", ".join(dict.fromkeys(outcome.device for outcome in outcomes)),
             command=_command(row, len(predictions.seeds), settings),
         )
         write_result(self._root, Result(row.name, info.sees, run, predictions))

@@ -14,7 +14,7 @@ from twobody.benchmark.targets import METAL_LIKE
 _Float = NDArray[np.float64]
 
 ENERGIES = ("total_energy_ev", "mermin_free_energy_ev", "band_energy_ev")
-"""Learned as what a linear fit leaves of them."""
+"""Learned as what the fit of elements leaves of them: `Features.sums` with a ridge."""
 LOGARITHMS = ("softness_evinv", "electrophilicity_ev")
 """Learned as their logarithms: they are inverse gaps and span two orders of magnitude."""
 ROOTS = ("repulsive_energy_ev",)
@@ -28,9 +28,8 @@ STRENGTH = 0.3
 class Scaler:
     """Brings the targets to one scale and back, with numbers of the training part.
 
-    The scale is the mean absolute deviation from the median. Energies are what a linear fit of the
-    atoms' columns leaves of them (ridge), which is the additive model where elements have columns
-    of their own.
+    The scale is the mean absolute deviation from the median. Energies are what a ridge on the sums
+    over both atoms leaves of them, which is the additive model where elements are named.
     """
 
     targets: tuple[str, ...]
@@ -39,12 +38,12 @@ class Scaler:
     spread: _Float
 
     @classmethod
-    def fit(cls, targets: Sequence[str], labels: Mapping[str, _Float], nodes: _Float) -> Scaler:
+    def fit(cls, targets: Sequence[str], labels: Mapping[str, _Float], sums: _Float) -> Scaler:
         """Fit the ridge and the scale on the training part."""
-        design = _design(nodes)
+        design = _design(sums)
         weights = {name: _ridge(design, labels[name]) for name in targets if name in ENERGIES}
         bare = cls(tuple(targets), weights, np.zeros(len(targets)), np.ones(len(targets)))
-        rows = bare.scaled(labels, nodes)
+        rows = bare.scaled(labels, sums)
         center = np.nanmedian(rows, axis=0)
         deviation = np.nanmean(np.abs(rows - center), axis=0)
         return cls(bare.targets, weights, center, np.where(deviation > 0, deviation, 1.0))
@@ -59,29 +58,29 @@ class Scaler:
         """Return the numbers by name."""
         return {**self.weights, "center": self.center, "spread": self.spread}
 
-    def scaled(self, labels: Mapping[str, _Float], nodes: _Float) -> _Float:
+    def scaled(self, labels: Mapping[str, _Float], sums: _Float) -> _Float:
         """Return float64 [n, n_targets], NaN where a label is missing."""
-        columns = [self._learned(name, labels[name], nodes) for name in self.targets]
+        columns = [self._learned(name, labels[name], sums) for name in self.targets]
         return (np.stack(columns, axis=1) - self.center) / self.spread
 
-    def labels(self, scaled: _Float, nodes: _Float) -> dict[str, _Float]:
+    def labels(self, scaled: _Float, sums: _Float) -> dict[str, _Float]:
         """Return predictions under the labels' names, in their units."""
         columns = (scaled * self.spread + self.center).T
         return {
-            name: self._label(name, column, nodes)
+            name: self._label(name, column, sums)
             for name, column in zip(self.targets, columns, strict=True)
         }
 
-    def _learned(self, name: str, label: _Float, nodes: _Float) -> _Float:
+    def _learned(self, name: str, label: _Float, sums: _Float) -> _Float:
         if name in self.weights:
-            return label - _design(nodes) @ self.weights[name]
+            return label - _design(sums) @ self.weights[name]
         if name in LOGARITHMS:
             return np.log(label)
         return np.sqrt(label) if name in ROOTS else label
 
-    def _label(self, name: str, learned: _Float, nodes: _Float) -> _Float:
+    def _label(self, name: str, learned: _Float, sums: _Float) -> _Float:
         if name in self.weights:
-            return learned + _design(nodes) @ self.weights[name]
+            return learned + _design(sums) @ self.weights[name]
         if name in LOGARITHMS:
             return np.exp(learned)
         return learned.clip(0.0) ** 2 if name in ROOTS else learned
@@ -105,8 +104,8 @@ def consistent(predictions: Mapping[str, _Float], metal: _Float) -> dict[str, _F
     return result
 
 
-def _design(nodes: _Float) -> _Float:
-    return np.concatenate([nodes.sum(axis=1), np.ones((len(nodes), 1))], axis=1)
+def _design(sums: _Float) -> _Float:
+    return np.concatenate([sums, np.ones((len(sums), 1))], axis=1)
 
 
 def _ridge(design: _Float, y: _Float) -> _Float:

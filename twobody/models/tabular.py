@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from twobody.models.train import Batch, NetworkModel, Sizes
+from twobody.models.train import Batch, NetworkModel, Recipe, Sizes
 
 SHORTEST, LONGEST = 0.8, 5.2
 """Bond lengths [Å] that radial functions span."""
@@ -87,6 +87,8 @@ class PairEncoder(nn.Module):
 
 class MLP(NetworkModel):
     """`PairEncoder` and a head as a row."""
+
+    recipe = Recipe(epochs=400)
 
     def network(self, sizes: Sizes) -> nn.Module:
         """Return the network."""

@@ -118,7 +118,7 @@ class NetworkModel:
         self._net.eval()
         with torch.no_grad():
             outputs = self._net(self._batch(test)).double().cpu().numpy()
-        predictions = self._scaler.labels(outputs[:, :-1], self._features.nodes(test))
+        predictions = self._scaler.labels(outputs[:, :-1], self._features.sums(test))
         return consistent(predictions, 1 / (1 + np.exp(-outputs[:, -1])))
 
     def save(self, path: PathLike) -> None:
@@ -159,10 +159,10 @@ class NetworkModel:
 
     def _learn_scales(self, samples: Samples) -> None:
         self._features = Features.fit(samples, named=self._named, reads=self.reads)
-        nodes = self._features.nodes(samples)
-        self._scaler = Scaler.fit(self._targets, labels_of(samples), nodes)
+        sums = self._features.sums(samples)
+        self._scaler = Scaler.fit(self._targets, labels_of(samples), sums)
         self._sizes = Sizes(
-            nodes.shape[-1],
+            self._features.nodes(samples).shape[-1],
             bond_columns(samples).shape[1],
             len(self._targets) + 1,
             samples.encoding,
@@ -184,7 +184,7 @@ class NetworkModel:
 
     def _data(self, samples: Samples) -> _Data:
         labels = labels_of(samples)
-        scaled = self._scaler.scaled(labels, self._features.nodes(samples))
+        scaled = self._scaler.scaled(labels, self._features.sums(samples))
         columns = (scaled, labels[METAL_LIKE])
         on_device = (torch.from_numpy(c.astype(np.float32)).to(self.device) for c in columns)
         return _Data(self._batch(samples), *on_device)
