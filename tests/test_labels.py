@@ -11,6 +11,7 @@ from twobody.archive import read
 from twobody.labels import (
     ANTISYMMETRIC,
     AU_TO_DEBYE,
+    COMMON_NAMES,
     GEOMETRY_COLUMNS,
     HARTREE_TO_EV,
     LABELS,
@@ -62,6 +63,11 @@ def test_a_name_is_the_column_in_lower_case():
     assert by_column["E_HOMO_eV"] == "e_homo_ev"
     assert by_column["distance_Ang"] == "distance_ang"
     assert by_column["softness_eVinv"] == "softness_evinv"
+
+
+def test_what_people_write_for_labels_leads_to_labels():
+    assert set(COMMON_NAMES.values()) <= {label.name for label in NUMERIC_LABELS}
+    assert all(word == word.lower() and " " not in word for word in COMMON_NAMES)
 
 
 def test_what_turns_its_sign_with_the_order_of_the_atoms_are_the_components_of_the_dipole(archive):

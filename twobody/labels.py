@@ -150,6 +150,27 @@ SIGNED_GROUPS = ("charge", "dipole")
 ANTISYMMETRIC = ("dipole_x_d", "dipole_y_d", "dipole_z_d")
 """Labels whose sign turns when the atoms change places: B_A has the value of A_B, negated."""
 
+COMMON_NAMES = {
+    "gap": "e_g_ev",
+    "homo": "e_homo_ev",
+    "lumo": "e_lumo_ev",
+    "bond": "distance_ang",
+    "length": "distance_ang",
+    "total": "total_energy_ev",
+    "fermi": "fermi_level_ev",
+    "ionization": "i_ev",
+    "ionisation": "i_ev",
+    "affinity": "a_ev",
+    "electronegativity": "chi_ev",
+    "chemical_potential": "mu_ev",
+    "hardness": "eta_ev",
+    "softness": "softness_evinv",
+    "dipole": "dipole_mag_d",
+    "metal": "metal_like",
+    "charge": "q_absmean",
+}
+"""What people write for labels, as a word or part of one; the first that fits counts."""
+
 ONE_WHEN_NEUTRAL = ("q_absmean", "q_maxabs", "q_std")
 """Labels that are one quantity for a neutral pair: its charges are q and -q, and each is |q|."""
 
