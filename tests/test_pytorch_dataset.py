@@ -3,10 +3,13 @@
 import copy
 import multiprocessing
 import pickle
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from shipped import ROOT
 
 torch = pytest.importorskip("torch")
 
@@ -142,6 +145,30 @@ def test_what_a_collate_function_changes_before_the_default_one_is_not_lost(chan
     batch = dataset.__getitems__([5, 6, 7])
     change(batch)
     assert_same(default_collate(batch), default_collate([tuple(sample) for sample in batch]))
+
+
+def test_where_no_archive_is_the_message_says_what_makes_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"`python build_dataset\.py` makes"):
+        TwoBodyDataset(tmp_path / "dataset_combined.npz")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "module"),
+    [
+        ("torch", "pytorch_dataset"),
+        ("torch", "pytorch_geometric_dataset"),
+        ("torch_geometric", "pytorch_geometric_dataset"),
+    ],
+)
+def test_where_pytorch_is_missing_the_message_says_what_installs_it(lacking, module):
+    program = f"import sys; sys.modules[{lacking!r}] = None; import {module}"
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    message = result.stderr.splitlines()[-1]
+    assert message.startswith("ImportError: ")
+    assert message.endswith(': python -m pip install ".[torch]"')
 
 
 def test_other_datasets_are_collated_as_ever():
