@@ -486,6 +486,13 @@ def test_a_copy_of_a_part_is_a_dataset_of_its_own(dataset):
     assert_same_graph(dataset.copy()[7], dataset[7])
 
 
+def test_a_dataset_on_a_device_gives_batches_there(archive):
+    elsewhere = TwoBodyGraphDataset(archive, bidirectional=True).to("meta")
+    batch = next(iter(DataLoader(elsewhere, batch_size=8)))
+    assert {value.device.type for _, value in batch if torch.is_tensor(value)} == {"meta"}
+    assert batch.edge_index.shape == (2, 16)
+
+
 def test_a_pre_filter_says_what_stays_and_comes_before_the_pre_transform(archive, dataset):
     def with_gap(graph):
         assert "x" in graph

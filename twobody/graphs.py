@@ -113,10 +113,11 @@ class Graphs(LazySequence[Data]):
         super().__init__(len(indices), lambda: [get(i) for i in indices])
         self._stored, self._slices = stored, slices
         self._indices = whole(indices)
+        self._device = stored.edge_index.device
 
     def _fields(self) -> dict[str, Any]:
         """Gather the fields of the graphs; node numbers begin anew in each."""
-        index, n = torch.from_numpy(self._indices), len(self._slices["y"]) - 1
+        index, n = torch.from_numpy(self._indices).to(self._device), len(self._slices["y"]) - 1
         fields: dict[str, Any] = {}
         for name, value in self._stored:
             if isinstance(value, Tensor):
@@ -134,10 +135,10 @@ class Graphs(LazySequence[Data]):
         nodes, none = 2 * one, torch.zeros(len(self._indices), dtype=torch.int64)
         slices = {name: int(self._slices[name][1]) * one for name in fields}
         n_edges = int(slices["edge_index"][1])
-        fields["edge_index"] += nodes[:-1].repeat_interleave(n_edges)
+        fields["edge_index"] += nodes[:-1].repeat_interleave(n_edges).to(self._device)
         batch = type.__call__(_PairBatch, **fields)
-        batch.batch = one[:-1].repeat_interleave(2)
-        batch.ptr = nodes
+        batch.batch = one[:-1].repeat_interleave(2).to(self._device)
+        batch.ptr = nodes.to(self._device)
         steps = dict.fromkeys(fields, none) | {"edge_index": nodes[:-1], "pair_name": None}
         taken_apart_by = {"_num_graphs": len(one) - 1, "_slice_dict": slices, "_inc_dict": steps}
         for name, value in taken_apart_by.items():
