@@ -151,8 +151,7 @@ class _Samples(LazySequence[tuple[Any, Any]]):
     def __getitem__(self, index: Any) -> Any:
         """Return a sample; the first, at whose type collate functions look, without the others."""
         if index == 0 and not self.seen:
-            images, targets = self.batch
-            return _Sample((images[0], targets[0]))
+            return _Sample(stacked[0] for stacked in self.batch)
         return super().__getitem__(index)
 
 
