@@ -6,7 +6,6 @@ through the one file that was opened. Formats: NEP 1 (.npy), PKWARE APPNOTE.TXT 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import math
@@ -122,11 +121,15 @@ class Container:
 
     def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
-        if not os.path.lexists(path):
-            advice = "No archive there; `python build_dataset.py` makes dataset_combined.npz"
-            raise FileNotFoundError(errno.ENOENT, advice, os.fspath(path))
+        try:
+            handle = open_regular(path)
+        except ParseError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            message = f"{error}; `python build_dataset.py` makes dataset_combined.npz"
+            raise FileNotFoundError(message) from error
         with ExitStack() as stack:
-            self._file = stack.enter_context(os.fdopen(open_regular(path), "rb"))
+            self._file = stack.enter_context(os.fdopen(handle, "rb"))
             self.file_size = os.fstat(self._file.fileno()).st_size
             self.allowed_size = max(_MAX_EXPANSION * self.file_size, _ALWAYS_ALLOWED)
             """Bytes that all members may take together, and any array made of what is in them."""
