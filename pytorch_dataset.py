@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
+
+try:
+    import torch
+except ImportError as error:
+    raise ImportError('the loaders need PyTorch: python -m pip install ".[torch]"') from error
 from torch import Tensor
 from torch.utils.data import Dataset
 from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
 from twobody.encodings import get_encoding
-from twobody.samples import LazySequence, Missing, PairSamples, whole
+from twobody.samples import Labels, LazySequence, Missing, PairSamples, one_of, whole
 from twobody.text import PathLike
 
 
@@ -31,7 +34,8 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
     ----------
     path : path
         ``dataset_combined.npz``, ours or the original project's.
-    target_label : str or sequence of str
+    target_label, target_labels : str or sequence of str
+        Two names of one argument; by default "e_g_ev".
     transform, target_transform : callable, optional
         Applied to the image and to the target of each sample.
     missing : {'drop', 'nan', 'error'}
@@ -58,15 +62,16 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
     def __init__(
         self,
         path: PathLike,
-        target_label: str | Sequence[str] = "e_g_ev",
+        target_label: Labels | None = None,
         *,
+        target_labels: Labels | None = None,
         transform: Callable[[Tensor], Any] | None = None,
         target_transform: Callable[[Tensor], Any] | None = None,
         missing: Missing = "drop",
         encoding: str | None = None,
     ) -> None:
-        self._is_scalar = isinstance(target_label, str)
-        labels = [target_label] if isinstance(target_label, str) else list(target_label)
+        labels = one_of(target_label, target_labels)
+        self._is_scalar = isinstance(labels, str)
         super().__init__(path, labels, missing, encoding)
         self.transform = transform
         self.target_transform = target_transform
@@ -77,13 +82,9 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
         tensor = torch.from_numpy(np.asarray(values, np.float32))
         return tensor[..., 0] if self._is_scalar else tensor
 
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        """Return image and target of one sample."""
-        position = range(len(self))[operator.index(index)]
-        images, targets = self._batch([position])
+    def __getitem__(self, index: int | str) -> tuple[Any, Any]:
+        """Return image and target of one sample, given by its number or the name of its pair."""
+        images, targets = self._batch([self._place(index)])
         return self._transformed(images[0], targets[0])
 
     def __getitems__(self, indices: Sequence[int]) -> Sequence[tuple[Any, Any]]:
@@ -150,8 +151,7 @@ class _Samples(LazySequence[tuple[Any, Any]]):
     def __getitem__(self, index: Any) -> Any:
         """Return a sample; the first, at whose type collate functions look, without the others."""
         if index == 0 and not self.seen:
-            images, targets = self.batch
-            return _Sample((images[0], targets[0]))
+            return _Sample(stacked[0] for stacked in self.batch)
         return super().__getitem__(index)
 
 

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from functools import wraps
+from itertools import compress
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch_geometric.data import Batch, Data, Dataset, InMemoryDataset
-from torch_geometric.data.separate import separate
-from torch_geometric.loader.dataloader import Collater
 
-from twobody.elements import SYMBOLS
-from twobody.samples import LazySequence, Missing, PairSamples, whole
+try:
+    from torch_geometric.data import Data, InMemoryDataset
+except ImportError as error:
+    message = 'graphs need PyTorch Geometric: python -m pip install ".[torch]"'
+    raise ImportError(message) from error
+import torch
+from torch import Tensor
+from torch_geometric.data.collate import collate
+from torch_geometric.data.separate import separate
+
+from twobody.graphs import Graphs, channel_means, store
+from twobody.samples import Labels, Missing, PairSamples, one_of
 from twobody.text import PathLike
 
-_DRAWN = 64  # pairs whose images are averaged at a time: 2.6 MB
 
-
-class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG has no types
-    """Pairs as graphs: a ``torch_geometric`` dataset of ``Data`` objects.
+class TwoBodyGraphDataset(PairSamples, InMemoryDataset):  # type: ignore[misc]
+    """Pairs as graphs: an ``InMemoryDataset`` of `twobody.graphs.PairGraph`.
 
     ==========  =====================  ===========================================================
     field       shape                  content
@@ -40,21 +43,24 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
     ==========  =====================  ===========================================================
 
     Channel means are sums of the float32 pixels in float64, divided and rounded to float32 once;
-    length and vector come from the positions in the same way.
+    length and vector come from the positions in the same way. Transforms that move atoms change
+    `pos` alone, and ``ToUndirected`` copies the vector where `bidirectional` negates it.
 
     ``torch_geometric.loader.DataLoader`` gets whole batches, any other loader the graphs one by
-    one; for that, importing this module wraps ``Collater.__call__`` of PyG (samples of other
-    datasets pass it unchanged).
+    one. PyG lets no dataset make its own batches (its collater calls ``Batch.from_data_list`` for
+    whatever begins with a graph), so importing this module wraps ``Collater.__call__`` for the
+    whole process. Samples of other datasets pass it unchanged.
 
     Parameters
     ----------
     path : path
         ``dataset_combined.npz``, ours or the original project's.
-    target_labels : sequence of str
+    target_labels, target_label : sequence of str or str
+        Two names of one argument; by default "e_g_ev".
     transform : callable, optional
         Applied to a graph each time it is taken.
-    pre_transform : callable, optional
-        Applied to every graph once, now.
+    pre_transform, pre_filter : callable, optional
+        Applied to every graph once, now: the filter first, which says whether it stays.
     bidirectional : bool
         Give both directions of the bond, the vector negated on the way back.
     with_images : bool
@@ -84,50 +90,43 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
     def __init__(
         self,
         path: PathLike,
-        target_labels: Sequence[str] = ("e_g_ev",),
+        target_labels: Labels | None = None,
         *,
+        target_label: Labels | None = None,
         transform: Callable[[Data], Any] | None = None,
         pre_transform: Callable[[Data], Any] | None = None,
+        pre_filter: Callable[[Data], bool] | None = None,
         bidirectional: bool = False,
         with_images: bool = False,
         missing: Missing = "drop",
         encoding: str | None = None,
     ) -> None:
-        if isinstance(target_labels, str):
-            target_labels = [target_labels]
-        PairSamples.__init__(self, path, list(target_labels), missing, encoding)
-        Dataset.__init__(self, transform=transform, pre_transform=pre_transform)
-        geometries = self._pairs.geometries
-        self._with_images = with_images
-        self._edges = torch.tensor([[0, 1], [1, 0]] if bidirectional else [[0], [1]])
-        self._edge_attr = torch.from_numpy(self._edge_features(bidirectional))
-        self._positions = torch.tensor(geometries[:, :, :3])
-        self._populations = torch.tensor(geometries[:, :, 3])
-        self._numbers = torch.from_numpy(self._pairs.atomic_numbers)
-        self._y = self._shaped(self._values)
-        self._stored: tuple[Data, dict[str, Any]] | None = None
-        if pre_transform is not None:
-            graphs = [pre_transform(self.get(i)) for i in range(self.len())]
-            self._stored = InMemoryDataset.collate(graphs)
+        PairSamples.__init__(self, path, one_of(target_label, target_labels), missing, encoding)
+        InMemoryDataset.__init__(self, None, transform, pre_transform, pre_filter)
+        images = self._source[self._kept] if with_images else None
+        drawn = (self._source, self._kept) if images is None else (images, np.arange(len(self)))
+        self._data, self.slices = store(
+            self.geometries,
+            self.atomic_numbers,
+            channel_means(*drawn),
+            self.targets,
+            self.pair_names.tolist(),
+            images,
+            [(0, 1), (1, 0)] if bidirectional else [(0, 1)],
+        )
+        if pre_filter is not None or pre_transform is not None:
+            graphs = [self.get(i) for i in range(len(self))]
+            kept = [pre_filter is None or pre_filter(graph) for graph in graphs]
+            if not any(kept):
+                raise ValueError("pre_filter keeps no pair")
+            self._kept = self._kept[kept]
+            graphs = [*compress(graphs, kept)]
+            if pre_transform is not None:
+                graphs = [*map(pre_transform, graphs)]
+            self._data, self.slices = self.collate(graphs)
 
     def _shaped(self, values: NDArray[np.float64]) -> Tensor:
         return torch.from_numpy(values.astype(np.float32))
-
-    def _edge_features(self, bidirectional: bool) -> NDArray[np.float32]:
-        """Work out `edge_attr` of all pairs, float32 [N, E, C + 4]."""
-        positions = self._pairs.geometries[:, :, :3]
-        n, n_channels = len(positions), len(self.channels)
-        features = np.empty((n, n_channels + 4))
-        images = self._images if self._with_images else self._source
-        for start in range(0, n, _DRAWN):
-            rows = np.arange(start, min(start + _DRAWN, n))
-            features[rows, :n_channels] = images[rows].mean(axis=(2, 3), dtype=np.float64)
-        vectors = positions[:, 1].astype(np.float64) - positions[:, 0]
-        features[:, n_channels] = np.sqrt((vectors**2).sum(axis=1))
-        features[:, n_channels + 1 :] = vectors
-        edges = features[:, None].repeat(2 if bidirectional else 1, axis=1)
-        edges[:, 1:, n_channels + 1 :] *= -1
-        return edges.astype(np.float32)
 
     def _rows(self) -> NDArray[np.int64]:
         return self._kept[np.asarray(self.indices(), np.int64)]
@@ -135,7 +134,7 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
     @property
     def targets(self) -> Tensor:
         """Targets of the samples, float32 [N, T]."""
-        return self._y[torch.from_numpy(self._rows())]
+        return self._shaped(self._values[self._rows()])
 
     def len(self) -> int:
         """Return the number of pairs in the whole dataset."""
@@ -143,94 +142,31 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
 
     def get(self, idx: int) -> Data:
         """Return the graph of a pair of the whole dataset, without `transform`."""
-        if self._stored is not None:
-            graphs, slices = self._stored
-            graph = separate(type(graphs), graphs, operator.index(idx), slices, decrement=False)
-            return graph.clone()  # it would be a view of what is stored
-        fields = self.gather([idx])
-        return Data(**fields | {"pair_name": fields["pair_name"][0]})
+        own, at = type(self._data), operator.index(idx)
+        return separate(own, self._data, at, self.slices, decrement=False).clone()  # not a view
 
-    def gather(self, indices: Sequence[int]) -> dict[str, Any]:
-        """Gather the fields of pairs, one after the other; node numbers begin anew in each.
+    def copy(self, idx: Any = None) -> TwoBodyGraphDataset:
+        """Return a dataset of its own of these samples, or of those at `idx`."""
+        part = self if idx is None else self.index_select(idx)
+        dataset: TwoBodyGraphDataset = InMemoryDataset.copy(part)
+        dataset._kept = part._rows()  # noqa: SLF001 - of this class
+        return dataset
 
-        `indices` are of the whole dataset. All fields are tensors but `pair_name`, a list of str.
-        """
-        rows = self._kept[whole(indices)]
-        index = torch.from_numpy(rows)
-        n = len(rows)
-        z = self._numbers[index].reshape(-1)
-        x = torch.zeros(2 * n, len(SYMBOLS) + 1)
-        x[torch.arange(2 * n), z - 1] = 1
-        x[:, -1] = self._populations[index].reshape(-1)
-        fields = {
-            "x": x,
-            "edge_index": self._edges.repeat(1, n),
-            "edge_attr": self._edge_attr[index].flatten(0, 1),
-            "y": self._y[index],
-            "pos": self._positions[index].flatten(0, 1),
-            "z": z,
-            "pair_name": self._pairs.names[rows].tolist(),
-        }
-        if self._with_images:
-            fields["image"] = torch.from_numpy(self._images[rows])
-        return fields
+    @staticmethod
+    def collate(data_list: Sequence[Data]) -> tuple[Data, dict[str, Tensor]]:
+        """Store graphs as PyG does, a single one too."""
+        data, slices, _ = collate(type(data_list[0]), data_list, increment=False, add_batch=False)
+        return data, slices
+
+    def __getitem__(self, idx: Any) -> Any:
+        """Return a graph, given by its number or the name of its pair, or a part of the dataset."""
+        return super().__getitem__(self._place(idx) if isinstance(idx, str) else idx)
 
     def __getitems__(self, indices: Sequence[int]) -> Sequence[Any]:
         """Return graphs; a ``DataLoader`` calls this once a batch."""
-        own = type(self)
-        changed = (
-            own.get is not TwoBodyGraphDataset.get or own.__getitem__ is not Dataset.__getitem__
-        )
-        if changed or self.transform is not None or self._stored is not None:
+        own, ours = type(self), TwoBodyGraphDataset
+        changed = own.get is not ours.get or own.__getitem__ is not ours.__getitem__
+        if changed or self.transform is not None or self.pre_transform is not None:
             return [self[i] for i in indices]
         part = self.indices()
-        return _Graphs(self, [part[i] for i in indices])
-
-
-# The class of all batches; calling Batch itself would look for it, and at its signature, each time.
-_DataBatch = type(Batch(_base_cls=Data))
-
-
-class _Graphs(LazySequence[Data]):
-    """The graphs of a batch: those at `indices` of the whole dataset."""
-
-    def __init__(self, dataset: TwoBodyGraphDataset, indices: list[int]) -> None:
-        super().__init__(len(indices), lambda: [dataset.get(i) for i in indices])
-        self._dataset = dataset
-        self._indices = indices
-
-    def batch(self) -> Batch:
-        """Make what ``Batch.from_data_list`` makes: every pair has two nodes and as many edges."""
-        fields = self._dataset.gather(self._indices)
-        n, n_edges = len(self._indices), len(fields["edge_attr"]) // len(self._indices)
-        one = torch.arange(n + 1)
-        nodes, edges, none = 2 * one, n_edges * one, torch.zeros(n, dtype=torch.int64)
-        fields["edge_index"] += nodes[:-1].repeat_interleave(n_edges)
-        batch = type.__call__(_DataBatch, **fields)
-        batch.batch = one[:-1].repeat_interleave(2)
-        batch.ptr = nodes
-        per_pair = {"x": nodes, "pos": nodes, "z": nodes, "edge_index": edges, "edge_attr": edges}
-        steps = dict.fromkeys(fields, none) | {"edge_index": nodes[:-1], "pair_name": None}
-        slices = {name: per_pair.get(name, one) for name in fields}
-        taken_apart_by = {"_num_graphs": n, "_slice_dict": slices, "_inc_dict": steps}
-        for name, value in taken_apart_by.items():
-            setattr(batch, name, value)
-        return batch
-
-
-# PyG's loader drops `collate_fn` and has no other place for a dataset's own way to make batches, so
-# this wraps its collater for the whole process; samples of other datasets pass unchanged. A module
-# that is loaded again wraps PyG's own, not what the first wrapped.
-_collate_one_by_one = getattr(Collater.__call__, "__wrapped__", Collater.__call__)
-
-
-@wraps(_collate_one_by_one)
-def _collate(collater: Collater, graphs: Any) -> Any:
-    """Collate as PyG does, but at one go where nothing keeps from it."""
-    asked_for_more = collater.follow_batch or collater.exclude_keys
-    if isinstance(graphs, _Graphs) and not graphs.seen and not asked_for_more:
-        return graphs.batch()
-    return _collate_one_by_one(collater, graphs)
-
-
-Collater.__call__ = _collate
+        return Graphs(self._data, self.slices, [part[i] for i in indices], self.get)

@@ -270,6 +270,8 @@ ATOM_1 = "    H      0.00000000      0.00000000     -0.09238595      1.40784956\
 ATOM_2 = "   Li      0.00000000      0.00000000      1.68238595      0.59215044\n"
 BOND = "1.7747719"
 NO_FILE = "expected a readable file, found No such file or directory"
+COLLECT = "python generate_raw_data.py collect RAW_DATA"
+NO_CSV = f"expected a file of labels, as `{COLLECT}` makes it, found none"
 NO_FILE_THERE = "expected a regular file, found a folder, named pipe or device"
 FLOAT64 = "expected a value of the SCC row, a number in the range of float64"
 SUM = "expected 0.31396810, the sum over the orbitals"
@@ -280,7 +282,7 @@ ATOM_1_AT = "expected atom 1 where detailed.out has it, at (0.000000, 0.000000, 
 BAD_INPUT = {
     "a missing file": (removed(D), f"{D}: {NO_FILE}"),
     "another missing file": (removed(G), f"{G}: {NO_FILE}"),
-    "a missing CSV file": (removed(BONDS_FILE), f"{BONDS_FILE}: {NO_FILE}"),
+    "a missing CSV file": (removed(BONDS_FILE), f"{BONDS_FILE}: {NO_CSV}"),
     "an unreadable file": (
         unreadable,
         f"{G}: {NO_FILE_THERE}",

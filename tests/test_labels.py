@@ -5,8 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
+
+from twobody.archive import read
 from twobody.labels import (
+    ANTISYMMETRIC,
     AU_TO_DEBYE,
+    COMMON_NAMES,
     GEOMETRY_COLUMNS,
     HARTREE_TO_EV,
     LABELS,
@@ -58,6 +63,26 @@ def test_a_name_is_the_column_in_lower_case():
     assert by_column["E_HOMO_eV"] == "e_homo_ev"
     assert by_column["distance_Ang"] == "distance_ang"
     assert by_column["softness_eVinv"] == "softness_evinv"
+
+
+def test_what_people_write_for_labels_leads_to_labels():
+    assert set(COMMON_NAMES.values()) <= {label.name for label in NUMERIC_LABELS}
+    assert all(word == word.lower() and " " not in word for word in COMMON_NAMES)
+
+
+def test_what_turns_its_sign_with_the_order_of_the_atoms_are_the_components_of_the_dipole(archive):
+    components = {label.name for label in LABELS if label.group == "dipole"} - {"dipole_mag_d"}
+    assert set(ANTISYMMETRIC) == components
+    (meaning,) = (label.meaning for label in LABELS if label.name == "dipole_z_d")
+    assert meaning == "dipole moment, z; > 0: the atom at larger z is positive"
+    pairs = read(archive)
+    z, charges = pairs.rows["positions"][:, :, 2], pairs.rows["charges"]
+    polar = np.abs(pairs.label("dipole_z_d")) > 1e-5
+    assert polar.sum() > 2700
+    assert (z[:, 0] < z[:, 1]).all()
+    np.testing.assert_array_equal(
+        (pairs.label("dipole_z_d") > 0)[polar], (charges[:, 1] > 0)[polar]
+    )
 
 
 def test_every_label_says_what_it_means_and_where_it_comes_from():

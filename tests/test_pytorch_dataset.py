@@ -3,10 +3,13 @@
 import copy
 import multiprocessing
 import pickle
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from shipped import ROOT
 
 torch = pytest.importorskip("torch")
 
@@ -144,6 +147,30 @@ def test_what_a_collate_function_changes_before_the_default_one_is_not_lost(chan
     assert_same(default_collate(batch), default_collate([tuple(sample) for sample in batch]))
 
 
+def test_where_no_archive_is_the_message_says_what_makes_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"`python build_dataset\.py` makes"):
+        TwoBodyDataset(tmp_path / "dataset_combined.npz")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "module"),
+    [
+        ("torch", "pytorch_dataset"),
+        ("torch", "pytorch_geometric_dataset"),
+        ("torch_geometric", "pytorch_geometric_dataset"),
+    ],
+)
+def test_where_pytorch_is_missing_the_message_says_what_installs_it(lacking, module):
+    program = f"import sys; sys.modules[{lacking!r}] = None; import {module}"
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    message = result.stderr.splitlines()[-1]
+    assert message.startswith("ImportError: ")
+    assert message.endswith(': python -m pip install ".[torch]"')
+
+
 def test_other_datasets_are_collated_as_ever():
     batch = default_collate([(torch.ones(2), 1), (torch.zeros(2), 2)])
     assert_same(batch, [torch.tensor([[1.0, 1.0], [0.0, 0.0]]), torch.tensor([1, 2])])
@@ -201,8 +228,35 @@ def test_a_pickle_is_small_even_when_images_have_been_made(dataset):
 def test_an_index_beyond_the_end_is_refused(dataset):
     with pytest.raises(IndexError):
         dataset[len(dataset)]
-    with pytest.raises(TypeError):
-        dataset["Ag_Ag"]
+
+
+def test_a_sample_is_found_by_the_name_of_its_pair(dataset):
+    place = dataset.pair_names.tolist().index("Ag_Al")
+    for name in ("Ag_Al", "Al_Ag"):
+        assert_same([*dataset[name]], [*dataset[place]])
+    with pytest.raises(KeyError, match=r"'Ag_Xx' \(did you mean Ag_.e"):
+        dataset["Ag_Xx"]
+    with pytest.raises(KeyError, match="did you mean Ag_Al"):
+        dataset["al_ag"]
+    with pytest.raises(KeyError, match="'He_He' is in another part, or in `dropped`"):
+        dataset["He_He"]
+
+
+def test_it_says_what_it_holds(archive, dataset):
+    assert repr(dataset) == "TwoBodyDataset(2847 pairs, targets e_g_ev [eV], encoding published)"
+    several = TwoBodyDataset(archive, ["softness_evinv", "n_levels"], encoding="field")
+    described = "735 pairs, targets softness_evinv [1/eV], n_levels [1], encoding field"
+    assert repr(several) == f"TwoBodyDataset({described})"
+
+
+def test_labels_may_be_given_under_either_name(archive):
+    homo = TwoBodyDataset(archive, target_label="e_homo_ev")
+    assert torch.equal(TwoBodyDataset(archive, target_labels="e_homo_ev").targets, homo.targets)
+    assert TwoBodyDataset(archive, target_labels=["e_homo_ev"]).targets.shape == (2850, 1)
+    with pytest.raises(TypeError, match="two names of one argument"):
+        TwoBodyDataset(archive, "e_g_ev", target_labels=["e_homo_ev"])
+    with pytest.raises(ValueError, match="at least one target label"):
+        TwoBodyDataset(archive, target_labels=[])
 
 
 def test_an_index_that_is_not_whole_is_refused_one_by_one_and_in_batches(dataset):
@@ -233,6 +287,22 @@ def test_statistics_of_several_targets_are_one_number_each(archive):
     dataset = TwoBodyDataset(archive, ["e_g_ev", "e_homo_ev"], missing="nan")
     assert dataset.statistics(range(len(dataset))).mean.shape == (2,)
     assert torch.isfinite(dataset.statistics(range(len(dataset))).std).all()
+
+
+def test_statistics_take_a_part_of_the_dataset_as_it_is(dataset):
+    training, _ = random_split(dataset, [0.8, 0.2], torch.Generator().manual_seed(0))
+    assert dataset.statistics(training) == dataset.statistics(training.indices)
+    assert dataset.statistics(Subset(training, [3, 1])) == dataset.statistics(
+        [training.indices[3], training.indices[1]]
+    )
+    assert dataset.statistics(dataset) == dataset.statistics(range(len(dataset)))
+
+
+def test_statistics_of_a_part_of_something_else_are_refused(archive, dataset):
+    other = TwoBodyDataset(archive, "e_homo_ev")
+    for part in (other, Subset(other, [1, 2])):
+        with pytest.raises(ValueError, match=r"a part of this dataset .*, not TwoBodyDataset\("):
+            dataset.statistics(part)
 
 
 @pytest.mark.parametrize("indices", [5, [[1, 2], [3, 4]]])

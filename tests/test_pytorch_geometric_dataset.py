@@ -12,7 +12,8 @@ pytest.importorskip("torch_geometric")
 
 from torch.utils.data import DataLoader as PlainLoader  # noqa: E402
 from torch.utils.data import Subset, random_split  # noqa: E402
-from torch_geometric.data import Batch, Data  # noqa: E402
+from torch_geometric import transforms as T  # noqa: E402, N812 - as everybody calls them
+from torch_geometric.data import Batch, Data, InMemoryDataset  # noqa: E402
 from torch_geometric.loader import DataLoader  # noqa: E402
 from torch_geometric.nn import GATv2Conv, SchNet, global_mean_pool  # noqa: E402
 from torch_geometric.nn.models import dimenet  # noqa: E402
@@ -297,6 +298,8 @@ def test_the_attributes_of_a_part_are_its_own(dataset):
     assert part.pair_names.tolist() == dataset.pair_names[[8, 2]].tolist()
     assert torch.equal(part.targets, dataset.targets[[8, 2]])
     assert part.statistics([0]).mean == dataset.statistics([8]).mean
+    assert dataset.statistics(part) == part.statistics([0, 1]) == dataset.statistics([8, 2])
+    assert dataset.statistics(Subset(part, [1])) == dataset.statistics([2])
     element = part.elements[1, 0]
     assert 1 in part.indices_with(element)
     assert dataset.shuffle().indices_without(["H", "He"]).size == 2850 - 3 - (75 + 75 - 1 - 2)
@@ -304,7 +307,9 @@ def test_the_attributes_of_a_part_are_its_own(dataset):
 
 def test_an_index_that_is_not_whole_is_refused(archive, dataset):
     stored = TwoBodyGraphDataset(archive, pre_transform=lambda graph: graph)
-    for read in (dataset.get, stored.get, lambda index: dataset.gather([index])):
+    for read in (dataset.get, stored.get, lambda index: dataset.__getitems__([index])):
+        with pytest.raises((TypeError, IndexError)):
+            read("Ag_Al")
         with pytest.raises(TypeError):
             read(1.5)
 
@@ -334,12 +339,197 @@ def test_it_is_a_dataset_as_pyg_knows_them(dataset):
         *(119, 119),
         14,
     )
-    assert repr(dataset) == "TwoBodyGraphDataset(2847)"
+    assert isinstance(dataset, InMemoryDataset)
     assert [graph.pair_name for graph in dataset[:3]] == dataset.pair_names[:3].tolist()
 
 
-def test_one_label_may_be_given_as_it_is(archive):
-    assert TwoBodyGraphDataset(archive, "e_homo_ev")[0].y.shape == (1, 1)
+def test_one_label_may_be_given_as_it_is_and_under_either_name(archive):
+    datasets = (
+        TwoBodyGraphDataset(archive, "e_homo_ev"),
+        TwoBodyGraphDataset(archive, ["e_homo_ev"]),
+        TwoBodyGraphDataset(archive, target_labels="e_homo_ev"),
+        TwoBodyGraphDataset(archive, target_label="e_homo_ev"),
+    )
+    for dataset in datasets:
+        assert dataset[0].y.shape == (1, 1)
+        assert torch.equal(dataset.y, datasets[0].y)
+    with pytest.raises(TypeError, match="two names of one argument"):
+        TwoBodyGraphDataset(archive, ["e_g_ev"], target_label="e_homo_ev")
+
+
+def test_it_says_what_it_holds(dataset):
+    assert (
+        repr(dataset) == "TwoBodyGraphDataset(2847 pairs, targets e_g_ev [eV], encoding published)"
+    )
+    assert repr(dataset[:3]).startswith("TwoBodyGraphDataset(3 pairs, ")
+
+
+def test_a_graph_is_found_by_the_name_of_its_pair(dataset):
+    place = dataset.pair_names.tolist().index("Ag_Al")
+    for name in ("Ag_Al", "Al_Ag"):
+        assert_same_graph(dataset[name], dataset[place])
+    assert dataset[[7, place]]["Ag_Al"].pair_name == "Ag_Al"
+    with pytest.raises(KeyError, match="did you mean Ag_Al"):
+        dataset["AG_AL"]
+    for part, name in ((dataset, "He_He"), (dataset[:1], "Ag_Al")):
+        with pytest.raises(KeyError, match=f"'{name}' is in another part, or in `dropped`"):
+            part[name]
+
+
+TRANSFORMS = [
+    T.ToUndirected(),
+    T.AddSelfLoops("edge_attr", "mean"),
+    T.VirtualNode(),
+    T.Distance(),
+    T.Cartesian(norm=False),
+    T.LocalCartesian(),
+    T.Spherical(),
+    T.RandomRotate(180),
+    T.RandomJitter(0.1),
+    T.RandomFlip(2, p=1),
+    T.Center(),
+    T.NormalizeScale(),
+    T.NormalizeFeatures(),
+    T.OneHotDegree(2),
+    T.AddRandomWalkPE(2),
+    T.RemoveDuplicatedEdges(),
+    T.LargestConnectedComponents(),
+    T.RemoveIsolatedNodes(),
+    T.Pad(4, 8),
+    T.Compose([T.ToUndirected(), T.VirtualNode(), T.Distance()]),
+]
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS, ids=str)
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
+def test_a_transform_of_pyg_leaves_alone_what_is_of_the_pair(transform, bidirectional, archive):
+    options = {"bidirectional": bidirectional, "with_images": True}
+    labels = ["e_g_ev", "e_homo_ev", "distance_ang"]  # as many as there are graphs below
+    plain = TwoBodyGraphDataset(archive, labels, **options)[:3]
+    dataset = TwoBodyGraphDataset(archive, labels, transform=transform, **options)[:3]
+    for before, graph in zip(plain, dataset, strict=True):
+        assert identical(graph.y, before.y)
+        assert identical(graph.image, before.image)
+        assert graph.pair_name == before.pair_name
+        for field, rows in (("x", graph.num_nodes), ("z", graph.num_nodes)):
+            assert len(graph[field]) == len(graph.pos) == rows
+        assert len(graph.edge_attr) == graph.edge_index.shape[1]
+    batch = next(iter(DataLoader(dataset, batch_size=3)))
+    assert identical(batch.y, plain.y)
+    assert identical(batch.image, plain.image)
+    assert batch.pair_name == plain.pair_names.tolist()
+    assert batch.num_nodes == sum(graph.num_nodes for graph in batch.to_data_list())
+
+
+def test_a_batch_can_be_made_undirected_too(dataset):
+    batch = next(iter(DataLoader(dataset, batch_size=4)))
+    undirected = T.ToUndirected()(batch.clone())
+    assert undirected.edge_index.shape == (2, 8)
+    assert identical(undirected.y, batch.y)
+    assert undirected.pair_name == batch.pair_name
+
+
+def test_transforms_that_move_atoms_change_positions_alone(archive, dataset):
+    turned = TwoBodyGraphDataset(archive, transform=T.RandomRotate(180, axis=0))[5]
+    assert not torch.allclose(turned.pos, dataset[5].pos)
+    torch.testing.assert_close(turned.pos.diff(dim=0).norm(), dataset[5].edge_attr[0, 10])
+    assert identical(turned.edge_attr, dataset[5].edge_attr)
+
+
+def test_the_way_back_has_the_vector_negated_with_bidirectional_and_copied_by_to_undirected(
+    archive,
+):
+    negated = TwoBodyGraphDataset(archive, bidirectional=True)[5]
+    copied = T.ToUndirected()(TwoBodyGraphDataset(archive)[5])
+    assert identical(negated.edge_index, copied.edge_index)
+    assert identical(negated.edge_attr[:, :11], copied.edge_attr[:, :11])
+    assert identical(negated.edge_attr[1, 11:], -copied.edge_attr[1, 11:])
+
+
+def test_fields_of_edges_that_you_add_are_those_with_edge_in_their_name(dataset):
+    graph = dataset[0]
+    graph.energy, graph.edge_order = graph.y * 2, torch.tensor([3.0])
+    undirected = T.ToUndirected(reduce="mean")(graph)
+    assert undirected.energy.shape == (1, 1)
+    assert undirected.edge_order.tolist() == [3, 3]
+
+
+def test_the_fields_of_all_graphs_are_there_at_once(dataset):
+    every = one_by_one(dataset, range(len(dataset)))
+    for name in ("x", "edge_index", "edge_attr", "y", "pos", "z", "pair_name"):
+        assert identical(getattr(dataset, name), every[name])
+    assert identical(dataset.y, dataset.targets)
+    part = dataset[[5, 2]]
+    assert identical(part.y, dataset.targets[[5, 2]])
+    assert part.pair_name == dataset.pair_names[[5, 2]].tolist()
+
+
+def test_targets_that_are_scaled_in_what_is_stored_come_scaled(archive):
+    dataset = TwoBodyGraphDataset(archive, ["e_g_ev", "e_homo_ev"])
+    first = dataset.targets[:4, 0].clone()
+    dataset._data.y = dataset._data.y[:, 0] / 2
+    assert identical(next(iter(DataLoader(dataset, batch_size=4))).y, first / 2)
+    assert identical(dataset[3].y, first[3:] / 2)
+
+
+def test_a_copy_of_a_part_is_a_dataset_of_its_own(dataset):
+    copied = dataset.copy([8, 2])
+    assert copied.pair_names.tolist() == dataset.pair_names[[8, 2]].tolist()
+    assert copied.pair_name == copied.pair_names.tolist()
+    assert identical(copied.targets, dataset.targets[[8, 2]])
+    assert copied.statistics([1]) == dataset.statistics([2])
+    assert_same_batch(next(iter(DataLoader(copied, batch_size=2))), one_by_one(dataset, [8, 2]))
+    copied._data.y.fill_(9)
+    assert dataset[8].y != 9
+    (alone,) = dataset[30:40].copy([4])
+    assert_same_graph(alone, dataset[34])
+    assert_same_graph(dataset.copy()[7], dataset[7])
+
+
+def test_a_dataset_on_a_device_gives_batches_there(archive):
+    elsewhere = TwoBodyGraphDataset(archive, bidirectional=True).to("meta")
+    batch = next(iter(DataLoader(elsewhere, batch_size=8)))
+    assert {value.device.type for _, value in batch if torch.is_tensor(value)} == {"meta"}
+    assert batch.edge_index.shape == (2, 16)
+
+
+def test_a_pre_filter_says_what_stays_and_comes_before_the_pre_transform(archive, dataset):
+    def with_gap(graph):
+        assert "x" in graph
+        return bool(graph.y > 0)
+
+    for pre_transform in (None, shortened):
+        filtered = TwoBodyGraphDataset(archive, pre_transform=pre_transform, pre_filter=with_gap)
+        stay = np.flatnonzero(dataset.targets[:, 0] > 0)
+        assert filtered.pair_names.tolist() == dataset.pair_names[stay].tolist()
+        assert identical(filtered.y, dataset.targets[stay])
+        assert filtered.dropped.tolist() == dataset.dropped.tolist()
+        batch = next(iter(DataLoader(filtered, batch_size=4)))
+        assert_same_batch(batch, one_by_one(filtered, range(4)))
+        assert ("x" in batch) == (pre_transform is None)
+    with pytest.raises(ValueError, match="pre_filter keeps no pair"):
+        TwoBodyGraphDataset(archive, pre_filter=lambda _: False)
+
+
+def test_a_dataset_of_one_pair_is_one(archive):
+    for pre_transform in (None, lambda graph: graph):
+        one = TwoBodyGraphDataset(
+            archive,
+            pre_transform=pre_transform,
+            pre_filter=lambda graph: graph.pair_name == "H_Li",
+        )
+        (graph,) = one
+        assert graph.z.tolist() == [1, 3]
+        assert next(iter(DataLoader(one, batch_size=4))).num_graphs == 1
+
+
+def test_a_graph_and_a_batch_survive_a_pickle(dataset):
+    batch = next(iter(DataLoader(dataset, batch_size=3)))
+    for whole in (dataset[0], batch):
+        again = pickle.loads(pickle.dumps(whole))  # noqa: S301
+        assert_same_graph(again, whole)
+        assert not again.is_edge_attr("y")
+    assert not batch[1].is_edge_attr("y")
 
 
 def train(model, batch, *arguments):

@@ -103,7 +103,7 @@ metal_like             | 0/1  | flag   | electronic  | some level is partly fill
 no_virtual_in_basis    | 0/1  | flag   | electronic  | every level is full, so that there is no LUMO               | band.out: levels
 dipole_x_D             | D    | number | dipole      | dipole moment, x                                            | detailed.out: Dipole moment
 dipole_y_D             | D    | number | dipole      | dipole moment, y                                            | detailed.out: Dipole moment
-dipole_z_D             | D    | number | dipole      | dipole moment, z                                            | detailed.out: Dipole moment
+dipole_z_D             | D    | number | dipole      | dipole moment, z; > 0: the atom at larger z is positive     | detailed.out: Dipole moment
 dipole_mag_D           | D    | number | dipole      | norm of the dipole moment                                   | detailed.out: Dipole moment
 distance_Ang           | Å    | number | geometry    | bond length                                                 | geo_end.xyz
 geom_opt_step          | 1    | count  | convergence | last geometry step                                          | detailed.out: Geometry optimization step
@@ -146,6 +146,30 @@ TEXT_LABELS: tuple[Label, ...] = tuple(label for label in LABELS if label.kind =
 
 SIGNED_GROUPS = ("charge", "dipole")
 """Groups of labels whose zero parts two kinds of values, so that colours may diverge from it."""
+
+ANTISYMMETRIC = ("dipole_x_d", "dipole_y_d", "dipole_z_d")
+"""Labels whose sign turns when the atoms change places: B_A has the value of A_B, negated."""
+
+COMMON_NAMES = {
+    "gap": "e_g_ev",
+    "homo": "e_homo_ev",
+    "lumo": "e_lumo_ev",
+    "bond": "distance_ang",
+    "length": "distance_ang",
+    "total": "total_energy_ev",
+    "fermi": "fermi_level_ev",
+    "ionization": "i_ev",
+    "ionisation": "i_ev",
+    "affinity": "a_ev",
+    "electronegativity": "chi_ev",
+    "chemical_potential": "mu_ev",
+    "hardness": "eta_ev",
+    "softness": "softness_evinv",
+    "dipole": "dipole_mag_d",
+    "metal": "metal_like",
+    "charge": "q_absmean",
+}
+"""What people write for labels, as a word or part of one; the first that fits counts."""
 
 ONE_WHEN_NEUTRAL = ("q_absmean", "q_maxabs", "q_std")
 """Labels that are one quantity for a neutral pair: its charges are q and -q, and each is |q|."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twobody.elements import ATOMIC_NUMBERS
-from twobody.labels import LABELS
+from twobody.text import quote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,6 +123,8 @@ class Pairs:
 
     def label_columns(self) -> Columns:
         """Return every label by name, those of the schema in its order, unknown ones behind."""
+        from twobody.labels import LABELS  # noqa: PLC0415 - the loaders do without
+
         columns = dict(zip(self.label_names.tolist(), self.label_values.T, strict=True))
         columns |= zip(self.text_label_names.tolist(), self.text_label_values.T, strict=True)
         known = [label.name for label in LABELS if label.name in columns]
@@ -179,3 +182,20 @@ def is_pair_name(name: str) -> bool:
     """Tell whether `name` is the symbols of two elements, joined by an underscore."""
     elements = name.split("_")
     return len(elements) == 2 and set(elements) <= ATOMIC_NUMBERS.keys()
+
+
+def pair_index(names: Sequence[str], pair: str) -> int:
+    """Return the place of a pair among `names`; the elements of its name may stand in any order.
+
+    Raises
+    ------
+    KeyError
+        There is no such pair; the message names the nearest.
+    """
+    for name in (pair, "_".join(reversed(pair.split("_")))):
+        if name in names:
+            return names.index(name)
+    by_elements = {frozenset(name.lower().split("_")): name for name in names}
+    same = by_elements.get(frozenset(pair.lower().split("_")))
+    nearest = [same] if same else difflib.get_close_matches(pair, names, cutoff=0)
+    raise KeyError(f"{quote(pair)} (did you mean {', '.join(nearest)}?)")

@@ -11,18 +11,19 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from twobody.archive.reader import read
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.encodings import get_encoding
 from twobody.encodings.encoding import Pixels
 from twobody.errors import ParseError
-from twobody.pairs import Image, Images, Pairs
+from twobody.pairs import Image, Images, Pairs, pair_index
 from twobody.text import PathLike, counted
 
 T = TypeVar("T")
 Missing = Literal["drop", "nan", "error"]
+Labels = str | Sequence[str]  # one label, or several
 
 MOST_KEPT = 1 << 30  # bytes of images kept once made; a larger set is drawn every time
 
@@ -105,6 +106,19 @@ class ImageCache:
         return self._kept[rows]
 
 
+def one_of(target_label: Labels | None, target_labels: Labels | None) -> Labels:
+    """Return the labels that either argument gives; by default the gap.
+
+    Raises
+    ------
+    TypeError
+        Both are given.
+    """
+    if target_label is not None and target_labels is not None:
+        raise TypeError("target_label and target_labels are two names of one argument: give one")
+    return next((given for given in (target_label, target_labels) if given is not None), "e_g_ev")
+
+
 class Statistics(NamedTuple):
     """Of targets, each a number or, where a sample has several, one number per target."""
 
@@ -128,8 +142,9 @@ class PairSamples:
     """
 
     def __init__(
-        self, path: PathLike, labels: Sequence[str], missing: Missing, encoding: str | None
+        self, path: PathLike, labels: Labels, missing: Missing, encoding: str | None
     ) -> None:
+        labels = [labels] if isinstance(labels, str) else list(labels)
         if missing not in ("drop", "nan", "error"):
             raise ValueError(f"missing must be 'drop', 'nan' or 'error', not {missing!r}")
         pairs = read(path)
@@ -163,9 +178,27 @@ class PairSamples:
         is_small = math.prod(self._source.shape) * 4 <= MOST_KEPT
         self._images = ImageCache(self._source) if draws and is_small else self._source
 
+    def __len__(self) -> int:
+        return len(self._rows())
+
+    def __repr__(self) -> str:
+        targets = ", ".join(f"{name} [{unit}]" for name, unit in self.label_units.items())
+        what = f"{counted(len(self), 'pair')}, targets {targets}"
+        return f"{type(self).__name__}({what}, encoding {self._pairs.encoding})"
+
     def _rows(self) -> NDArray[np.int64]:
         """Return which of the pairs in the archive the samples are, in their order."""
         return self._kept
+
+    def _place(self, index: Any) -> int:
+        """Return the place, from 0, of a sample given by its number or the name of its pair."""
+        rows = self._rows()
+        if not isinstance(index, str):
+            return range(len(rows))[operator.index(index)]
+        places = np.flatnonzero(rows == pair_index(self._pairs.names.tolist(), index))
+        if not places.size:
+            raise KeyError(f"{index!r} is in another part, or in `dropped` for want of a target")
+        return int(places[0])
 
     @property
     def pair_names(self) -> NDArray[np.str_]:
@@ -191,8 +224,11 @@ class PairSamples:
         """Make of float64 [..., T] what the targets of a dataset are."""
         raise NotImplementedError
 
-    def statistics(self, indices: ArrayLike) -> Statistics:
-        """Return mean, std, min and max of the targets of samples, int [n] or bool [N].
+    def statistics(self, indices: Any) -> Statistics:
+        """Return mean, std, min and max of the targets of samples.
+
+        They are given by index, int [n] or bool [N], or as a part of this dataset, a ``Subset`` of
+        PyTorch among others.
 
         Meant for a training split: statistics over all samples would tell of the test split too.
         Missing values do not count. They are worked out in float64, and come as float32 tensors of
@@ -201,16 +237,27 @@ class PairSamples:
         Raises
         ------
         ValueError
-            A target has no value among these samples, or `indices` are not one after the other.
+            A target has no value among these samples, or they are neither indices nor a part.
         """
-        index = np.asarray(indices)
-        if index.ndim != 1:
-            raise ValueError(f"indices [n] are needed, not of shape {list(index.shape)}")
-        values = self._values[self._rows()[index if index.size else []]]
+        values = self._values[self._rows_of(indices)]
         if np.isnan(values).all(axis=0).any():
             raise ValueError("no statistics: a target has no value among these samples")
         of_all = (np.nanmean, np.nanstd, np.nanmin, np.nanmax)
         return Statistics(*(self._shaped(function(values, axis=0)) for function in of_all))
+
+    def _rows_of(self, samples: Any) -> NDArray[np.int64]:
+        """Return which of the pairs in the archive a part of the samples is."""
+        if isinstance(samples, PairSamples):
+            if samples._values is not self._values:  # noqa: SLF001 - of this class
+                raise ValueError(f"indices or a part of this dataset are needed, not {samples!r}")
+            return samples._rows()  # noqa: SLF001
+        rows = self._rows()
+        if hasattr(samples, "dataset") and hasattr(samples, "indices"):  # a Subset
+            rows, samples = self._rows_of(samples.dataset), samples.indices
+        index = np.asarray(samples)
+        if index.ndim != 1:
+            raise ValueError(f"indices [n] are needed, not of shape {list(index.shape)}")
+        return rows[index if index.size else []]
 
     def indices_with(self, elements: str | Iterable[str]) -> NDArray[np.int64]:
         """Return the indices, in order, of samples that contain the element or any of several.
@@ -253,7 +300,12 @@ def _label_index(pairs: Pairs, name: str) -> int:
         return names.index(name)
     if name in pairs.text_label_names.tolist():
         raise ValueError(f"label {name!r} is text and cannot be a target")
-    nearest = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.4)
+    from twobody.labels import COMMON_NAMES  # noqa: PLC0415 - who knows the labels does without
+
+    written = str(name).lower().replace(" ", "_").replace("-", "_")
+    meant = [label for common, label in COMMON_NAMES.items() if common in written][:1]
+    close = difflib.get_close_matches(written, names, n=3, cutoff=0.4)
+    nearest = [label for label in dict.fromkeys([*meant, *close]) if label in names][:3]
     known = f"known: {', '.join(map(repr, names)) or 'none'}"
     if nearest:
         known = f"did you mean {', '.join(map(repr, nearest))}?"

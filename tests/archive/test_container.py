@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import zipfile
 from collections.abc import Callable
@@ -118,8 +119,36 @@ def test_pickled_members_are_listed_and_never_decoded_as_plain_data(path):
             archive.read("labels")
 
 
-def test_a_missing_file_is_refused(path):
-    with pytest.raises(ParseError, match="a readable file, found No such file"):
+def test_where_no_file_is_the_message_says_what_makes_one(path):
+    with pytest.raises(
+        FileNotFoundError, match=r"`python build_dataset\.py` makes dataset_combined"
+    ):
+        Container(path)
+
+
+@pytest.mark.parametrize("written", ["by this project", "by NumPy"])
+def test_a_download_that_was_stopped_is_called_that_with_sizes(written, archive, path):
+    if written == "by NumPy":
+        np.savez_compressed(path, **ARRAYS)
+        whole = path.read_bytes()
+    else:
+        whole = archive.read_bytes()
+    with zipfile.ZipFile(io.BytesIO(whole)) as file:
+        ends = [entry.header_offset for entry in file.infolist()[1:]] + [file.start_dir]
+    for size in (0, 100, ends[0] - 1, ends[-1] // 2, ends[-1]):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ParseError) as caught:
+            Container(path)
+        found = re.search(r"the first (\d+) of at least (\d+) bytes: download", str(caught.value))
+        assert found, caught.value
+        assert int(found[1]) == size
+        needed = min(end for end in ends if end >= size) if size else 0
+        assert int(found[2]) == needed + 22 <= len(whole)
+
+
+def test_what_is_no_archive_is_not_called_cut_off(path):
+    path.write_bytes(b"<!DOCTYPE html><title>404</title>")
+    with pytest.raises(ParseError, match=r"a \.npz archive, found 'File is not a zip file'"):
         Container(path)
 
 

@@ -99,6 +99,18 @@ def test_a_dipole_moment_has_diverging_colours_and_an_energy_has_not(pairs):
         assert panel.images[0].get_cmap().name == colours
 
 
+def test_the_map_of_a_dipole_moment_has_its_sign_from_the_first_atom_to_the_second(pairs):
+    (panel,) = panels(map_figure(pairs, "dipole_z_d"))
+    drawn = panel.images[0].get_array().filled(np.nan)
+    np.testing.assert_array_equal(drawn, -drawn.T + 2 * np.diag(np.diag(drawn)))
+    at = [text.get_text() for text in panel.get_yticklabels()].index
+    # Potassium is the positive atom beside either metal, first in the name or not.
+    assert drawn[at("K"), at("Mn")] == pairs.label("dipole_z_d")[find_pair(pairs, "K_Mn")] < -13
+    assert drawn[at("Fe"), at("K")] == pairs.label("dipole_z_d")[find_pair(pairs, "Fe_K")] > 13
+    assert drawn[at("K"), at("Fe")] < -13
+    assert (panel.get_ylabel(), panel.get_xlabel()) == ("first atom", "second atom, at larger z")
+
+
 @pytest.mark.parametrize("label", ["e_gap_ev", "system_id_guess"])
 def test_a_label_that_cannot_be_mapped_is_refused(pairs, label):
     with pytest.raises(ParseError, match=f"expected one of the labels .*found '{label}'"):
@@ -113,10 +125,11 @@ def test_a_label_that_no_pair_has_is_refused(small_raw_data, tmp_path):
         map_figure(read(path), "e_g_ev")
 
 
-def test_a_matrix_is_symmetric_and_missing_where_there_is_no_pair():
-    numbers, matrix = element_matrix(np.array([[3, 1], [3, 3]]), np.array([2.0, 5.0]))
+def test_a_matrix_has_a_row_for_each_first_atom_and_is_missing_where_there_is_no_pair():
+    values, swapped = np.array([2.0, 5.0]), np.array([-2.0, -5.0])
+    numbers, matrix = element_matrix(np.array([[3, 1], [3, 3]]), values, swapped)
     assert numbers.tolist() == [1, 3]
-    np.testing.assert_array_equal(matrix, [[np.nan, 2.0], [2.0, 5.0]])
+    np.testing.assert_array_equal(matrix, [[np.nan, -2.0], [2.0, 5.0]])
 
 
 def test_a_figure_is_written_whole_and_twice_the_same(pairs, tmp_path):

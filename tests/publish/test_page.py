@@ -215,6 +215,18 @@ def test_a_label_is_chosen_and_a_pair_clicked_and_its_value_read(archive, opened
 
 
 @in_browser
+def test_the_map_of_a_dipole_moment_turns_its_sign_with_the_order_of_the_atoms(opened):
+    choose(opened, "label", "dipole_z_d [D]")
+    drawn = opened.execute_script(
+        "return document.getElementById('map').data[0].z.map(row => Array.from(row))"
+    )
+    elements = opened.execute_script("return data.elements")
+    iron, potassium, manganese = (elements.index(symbol) for symbol in ("Fe", "K", "Mn"))
+    assert drawn[potassium][manganese] == -drawn[manganese][potassium] < -13
+    assert drawn[potassium][iron] == -drawn[iron][potassium] < -13
+
+
+@in_browser
 def test_the_page_inflates_the_pixels_of_the_encoding_field(browser, small_raw_data, tmp_path):
     path = archives.build(small_raw_data, tmp_path / "field.npz", "--encoding", "field")
     with Container(path) as opened:

@@ -157,7 +157,7 @@ def test_what_is_refused_there_cannot_be_imported(release):
         assert f"No module named '{name}'" in result.stderr
 
 
-@pytest.mark.parametrize("module", ["labels", "samples", "archive/reader"])
+@pytest.mark.parametrize("module", ["pairs", "samples", "archive/reader"])
 def test_a_release_without_one_module_does_not_train(release, module):
     (release / "twobody" / f"{module}.py").unlink()
     result = run_alone(release, card_snippets(release)[0], OTHERS | SCRIPTS)

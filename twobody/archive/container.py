@@ -30,6 +30,9 @@ _MAX_RATIOS = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032}
 # most; in a small archive headers and padding weigh more.
 _MAX_EXPANSION, _ALWAYS_ALLOWED = 100, 1 << 26  # ratio; bytes
 _END_RECORD = 22  # bytes of the record that ends a zip file, without its comment
+# Bytes of the record before a member, where it has the sizes of data, name and extra field, and
+# what stands for a size of data that needs 64 bits.
+_MEMBER_RECORD, _LENGTHS, _ZIP64 = 30, ((18, 22), (26, 28), (28, 30)), 0xFFFFFFFF
 
 _MAGIC = b"\x93NUMPY\x01\x00"
 _MAX_HEADER = 4096  # bytes; ours have 118
@@ -109,24 +112,32 @@ class Container:
 
     Raises
     ------
+    FileNotFoundError
+        There is no such file; the message says what makes one.
     ParseError
-        The file is missing, is not a regular file or not a zip file of .npy members, or its headers
+        It is not a regular file or not a zip file of .npy members, is cut off, or its headers
         contradict each other or the file's size. No data have been read or allocated by then.
     """
 
     def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
+        try:
+            handle = open_regular(path)
+        except ParseError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            message = f"{error}; `python build_dataset.py` makes dataset_combined.npz"
+            raise FileNotFoundError(message) from error
         with ExitStack() as stack:
-            self._file = stack.enter_context(os.fdopen(open_regular(path), "rb"))
+            self._file = stack.enter_context(os.fdopen(handle, "rb"))
             self.file_size = os.fstat(self._file.fileno()).st_size
             self.allowed_size = max(_MAX_EXPANSION * self.file_size, _ALWAYS_ALLOWED)
             """Bytes that all members may take together, and any array made of what is in them."""
             try:
                 self._zip = stack.enter_context(zipfile.ZipFile(self._file))
             except _DAMAGE as error:
-                raise ParseError(
-                    path, None, "a .npz archive", quote(str(error) or type(error).__name__)
-                ) from error
+                found = self._cut_off() or quote(str(error) or type(error).__name__)
+                raise ParseError(path, None, "a .npz archive", found) from error
             self._check_directory()
             members = map(self._checked_member, self._zip.infolist())
             self.members = {member.name: member for member in members}
@@ -227,6 +238,22 @@ class Container:
                 name, "undamaged data", quote(str(error) or type(error).__name__)
             ) from error
 
+    def _cut_off(self) -> str | None:
+        """Say that a file ends before its directory, as a download does that was stopped."""
+        end = 0
+        while end < self.file_size:  # from member to member
+            self._file.seek(end)
+            head = self._file.read(_MEMBER_RECORD)
+            if not head.startswith(b"PK\3\4"):
+                return None
+            size, name, extra = (int.from_bytes(head[i:j], "little") for i, j in _LENGTHS)
+            if size == _ZIP64:  # then it ends the extra field
+                self._file.seek(name + extra - 8, os.SEEK_CUR)
+                size = int.from_bytes(self._file.read(8), "little")
+            end += _MEMBER_RECORD + name + extra + size
+        needed = end + _END_RECORD
+        return f"the first {self.file_size} of at least {needed} bytes: download the file again"
+
     def _check_directory(self) -> None:
         """Check that names are plain, and that members fill the file without sharing bytes."""
         entries = self._zip.infolist()
@@ -248,7 +275,7 @@ class Container:
             if re.fullmatch(r"[A-Za-z0-9_]+\.npy", name) is None or name in seen:
                 raise ParseError(self.path, None, "members NAME.npy, each once", quote(name))
             seen.add(name)
-            if entry.header_offset + 30 + len(name) + entry.compress_size > end:
+            if entry.header_offset + _MEMBER_RECORD + len(name) + entry.compress_size > end:
                 raise self.error(name, "data of its own", "data that run into what follows")
             end = entry.header_offset
         if end != 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import json
 import math
@@ -17,8 +16,7 @@ from twobody.elements import ATOMIC_NUMBERS
 from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.labels import LABELS, ONE_WHEN_NEUTRAL
-from twobody.pairs import METADATA_NAMES, Float, Pairs
-from twobody.text import quote
+from twobody.pairs import METADATA_NAMES, Float, Pairs, pair_index
 
 _STATISTICS: dict[str, Callable[[Float], Any]] = {
     name: getattr(np, name) for name in ("mean", "std", "min", "median", "max")
@@ -155,16 +153,13 @@ def find_pair(pairs: Pairs, pair: str) -> int:
         There is no such pair; the message names the nearest.
     """
     names: list[str] = pairs.names.tolist()
-    for name in (pair, "_".join(reversed(pair.split("_")))):
-        if name in names:
-            return names.index(name)
     if pair in map(str, range(len(names))):
         return int(pair)
-    by_elements = {frozenset(name.lower().split("_")): name for name in names}
-    same = by_elements.get(frozenset(pair.lower().split("_")))
-    nearest = [same] if same else difflib.get_close_matches(pair, names, cutoff=0)
-    found = f"{quote(pair)} (did you mean {', '.join(nearest)}?)"
-    raise ParseError(pairs.path, None, f"a pair, or a number below {len(names)}", found)
+    try:
+        return pair_index(names, pair)
+    except KeyError as error:
+        expected = f"a pair, or a number below {len(names)}"
+        raise ParseError(pairs.path, None, expected, error.args[0]) from error
 
 
 def describe_pair(pairs: Pairs, row: int) -> dict[str, Any]:

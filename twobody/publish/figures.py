@@ -16,7 +16,7 @@ from twobody.elements import PERIOD_STARTS, SYMBOLS
 from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.files import publish, staging
-from twobody.labels import LABELS, SIGNED_GROUPS
+from twobody.labels import ANTISYMMETRIC, LABELS, SIGNED_GROUPS
 from twobody.pairs import Pairs, distances
 from twobody.text import quote
 
@@ -103,7 +103,8 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
     finite = np.isfinite(values)
     if not finite.any():
         raise ParseError(pairs.path, None, f"pairs with {label}", "none")
-    numbers, matrix = element_matrix(pairs.atomic_numbers, values)
+    turns = label in ANTISYMMETRIC
+    numbers, matrix = element_matrix(pairs.atomic_numbers, values, -values if turns else values)
     figure = _figure(13.5, 12.5)
     axes = figure.subplots()
     axes.set_facecolor("0.6")
@@ -118,6 +119,9 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
     axes.set_xticks(range(len(symbols)), symbols, fontsize=6.5, rotation=90)
     axes.set_yticks(range(len(symbols)), symbols, fontsize=6.5)
     axes.tick_params(labeltop=True, labelright=False, length=0)
+    if turns:
+        axes.set_ylabel("first atom")
+        axes.set_xlabel("second atom, at larger z")
     for start in PERIOD_STARTS:
         edge = int(np.searchsorted(numbers, start)) - 0.5
         if 0 < edge < len(symbols) - 1:
@@ -131,17 +135,18 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
 
 
 def element_matrix(
-    atomic_numbers: NDArray[np.int64], values: NDArray[np.float64]
+    atomic_numbers: NDArray[np.int64], values: NDArray[np.float64], swapped: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Lay values [N] of pairs out by elements.
+    """Lay values [N] of pairs out by elements, and those [N] of the pairs with atoms swapped.
 
     Returns the E atomic numbers [E] that occur in `atomic_numbers` [N, 2], sorted, and the values
-    as a symmetric matrix [E, E]; NaN where there is no pair or no value.
+    as a matrix [E, E], a row for each first atom; NaN where there is no pair or no value.
     """
     numbers, cells = np.unique(atomic_numbers, return_inverse=True)
     first, second = cells.reshape(-1, 2).T
     matrix = np.full((len(numbers), len(numbers)), np.nan)
-    matrix[first, second] = matrix[second, first] = values
+    matrix[second, first] = swapped
+    matrix[first, second] = values
     return numbers, matrix
 
 

@@ -25,7 +25,7 @@ from twobody.elements import PERIOD_STARTS, SYMBOLS
 from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.files import publish, staging
-from twobody.labels import LABELS, SIGNED_GROUPS
+from twobody.labels import ANTISYMMETRIC, LABELS, SIGNED_GROUPS
 from twobody.pairs import Pairs
 
 _FIRST_LABEL = "e_g_ev"  # shown when the page opens
@@ -70,6 +70,7 @@ def page_content(pairs: Pairs, digest: str) -> dict[str, Any]:
     for label in labels:
         schema = known.get(label["name"])
         label["meaning"] = schema.meaning if schema else ""
+        label["antisymmetric"] = label["name"] in ANTISYMMETRIC
         label["signed"] = schema is not None and schema.group in SIGNED_GROUPS
     provenance = dict(pairs.provenance or {})
     provenance.pop("units", None)  # the labels say them

@@ -38,6 +38,7 @@ _LABELS_OF = {  # which labels are taken from each file
     LABELS_FILE: [label for label in LABELS if label.name != _BOND_LABEL],
     BONDS_FILE: [label for label in LABELS if label.name == _BOND_LABEL],
 }
+_EXPECTED = "a file of labels, as `python generate_raw_data.py collect RAW_DATA` makes it"
 _BATCH = 512  # rows whose cells are in memory at a time
 _LARGEST_FILE = 1 << 30  # bytes
 _LONGEST = 200  # characters of a text label: N of them make an array N times as wide as the longest
@@ -87,6 +88,9 @@ def read_label_files(
     problems: list[PairProblem] = []
     for file in (LABELS_FILE, BONDS_FILE):
         path = raw_data / file
+        if not path.exists():
+            problems.append(PairProblem(NO_PAIR, ParseError(path, None, _EXPECTED, "none")))
+            continue
         try:
             data = read_bytes(path, _LARGEST_FILE)
             digest.add(file, data)

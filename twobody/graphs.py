@@ -1,0 +1,165 @@
+"""Pairs as graphs of PyTorch Geometric: what is stored of all, and batches made at one go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch_geometric.data import Batch, Data
+from torch_geometric.data.storage import GlobalStorage
+from torch_geometric.loader.dataloader import Collater
+
+from twobody.elements import SYMBOLS
+from twobody.pairs import Image, Images
+from twobody.samples import LazySequence, whole
+
+Slices = dict[str, Tensor]  # of each field, where the rows of each graph begin: int64 [N + 1]
+
+_DRAWN = 64  # pairs whose images are averaged at a time: 2.6 MB
+
+
+class _Fields(GlobalStorage):  # type: ignore[misc]  # PyG has no types
+    """The fields of a graph; those of its edges say so in their names."""
+
+    def is_edge_attr(self, key: str) -> bool:
+        """Tell whether a field has a row for each edge.
+
+        PyG takes any field for one whose first size is the number of edges. A pair has one edge,
+        and `y`, as all that belongs to the pair as a whole, has a first size of 1.
+        """
+        return "edge" in key and super().is_edge_attr(key)
+
+
+class PairGraph(Data):  # type: ignore[misc]
+    """The graph of a pair: ``Data`` of which transforms know what belongs to edges.
+
+    It is what has "edge" in its name, whether it comes with the graph or you add it.
+    """
+
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        object.__setattr__(self._store, "__class__", _Fields)  # else it would be a field
+
+
+def channel_means(images: Images | Image, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Average the images at `rows` over their pixels, float64 [n, C], without holding them all."""
+    means = np.empty((len(rows), images.shape[1]))
+    for start in range(0, len(rows), _DRAWN):
+        part = slice(start, start + _DRAWN)
+        means[part] = images[rows[part]].mean(axis=(2, 3), dtype=np.float64)
+    return means
+
+
+def edge_features(
+    geometries: NDArray[np.float32], means: NDArray[np.float64], n_edges: int
+) -> NDArray[np.float32]:
+    """Put channel means, bond length and bond vector side by side, float32 [N, E, C + 4].
+
+    Of E = 2 edges the second goes back, with the vector negated.
+    """
+    vectors = geometries[:, 1, :3].astype(np.float64) - geometries[:, 0, :3]
+    lengths = np.sqrt((vectors**2).sum(axis=1, keepdims=True))
+    features = np.concatenate([means, lengths, vectors], axis=1)[:, None].repeat(n_edges, axis=1)
+    features[:, 1:, -3:] *= -1
+    return features.astype(np.float32)
+
+
+def store(
+    geometries: NDArray[np.float32],
+    atomic_numbers: NDArray[np.int64],
+    means: NDArray[np.float64],
+    targets: Tensor,
+    names: Sequence[str],
+    images: Image | None,
+    edges: Sequence[tuple[int, int]],
+) -> tuple[PairGraph, Slices]:
+    """Make what an ``InMemoryDataset`` stores of N pairs; the fields are those of its graphs."""
+    n = len(names)
+    numbers, atoms = torch.from_numpy(atomic_numbers), torch.from_numpy(geometries)
+    x = torch.zeros(n, 2, len(SYMBOLS) + 1).scatter_(2, numbers[:, :, None] - 1, 1)
+    x[:, :, -1] = atoms[:, :, 3]
+    fields = {
+        "x": x,
+        "edge_index": torch.tensor(edges).expand(n, -1, -1),
+        "edge_attr": torch.from_numpy(edge_features(geometries, means, len(edges))),
+        "y": targets[:, None],
+        "pos": atoms[:, :, :3],
+        "z": numbers,
+    }
+    if images is not None:
+        fields["image"] = torch.from_numpy(images)[:, None]
+    one = torch.arange(n + 1)
+    slices = {name: values.shape[1] * one for name, values in fields.items()} | {"pair_name": one}
+    stored = {name: values.flatten(0, 1) for name, values in fields.items()}
+    stored["edge_index"] = stored["edge_index"].T.contiguous()
+    return PairGraph(**stored, pair_name=names), slices
+
+
+# The class of all batches; calling Batch itself would look for it, and at its signature, each time.
+_PairBatch = type(Batch(_base_cls=PairGraph))
+
+
+class Graphs(LazySequence[Data]):
+    """The graphs of a batch, each of as many rows as the others: those at `indices` of `stored`."""
+
+    def __init__(
+        self, stored: Data, slices: Slices, indices: Sequence[int], get: Callable[[int], Data]
+    ) -> None:
+        super().__init__(len(indices), lambda: [get(i) for i in indices])
+        self._stored, self._slices = stored, slices
+        self._indices = whole(indices)
+        self._device = stored.edge_index.device
+
+    def _fields(self) -> dict[str, Any]:
+        """Gather the fields of the graphs; node numbers begin anew in each."""
+        index, n = torch.from_numpy(self._indices).to(self._device), len(self._slices["y"]) - 1
+        fields: dict[str, Any] = {}
+        for name, value in self._stored:
+            if isinstance(value, Tensor):
+                dim = int(name == "edge_index")
+                shape = (*value.shape[:dim], n, -1, *value.shape[dim + 1 :])
+                fields[name] = value.reshape(shape).index_select(dim, index).flatten(dim, dim + 1)
+            else:
+                fields[name] = [value[i] for i in self._indices]
+        return fields
+
+    def batch(self) -> Batch:
+        """Make what ``Batch.from_data_list`` makes."""
+        fields = self._fields()
+        one = torch.arange(len(self._indices) + 1)
+        nodes, none = 2 * one, torch.zeros(len(self._indices), dtype=torch.int64)
+        slices = {name: int(self._slices[name][1]) * one for name in fields}
+        n_edges = int(slices["edge_index"][1])
+        fields["edge_index"] += nodes[:-1].repeat_interleave(n_edges).to(self._device)
+        batch = type.__call__(_PairBatch, **fields)
+        batch.batch = one[:-1].repeat_interleave(2).to(self._device)
+        batch.ptr = nodes.to(self._device)
+        steps = dict.fromkeys(fields, none) | {"edge_index": nodes[:-1], "pair_name": None}
+        taken_apart_by = {"_num_graphs": len(one) - 1, "_slice_dict": slices, "_inc_dict": steps}
+        for name, value in taken_apart_by.items():
+            setattr(batch, name, value)
+        return batch
+
+
+# PyG's loader drops `collate_fn`, and its collater calls Batch.from_data_list for whatever begins
+# with a graph: there is no place for a dataset's own way to make batches. So this wraps the
+# collater for the whole process; samples of other datasets pass unchanged. A module that is loaded
+# again wraps PyG's own, not what the first wrapped.
+_collate_one_by_one = getattr(Collater.__call__, "__wrapped__", Collater.__call__)
+
+
+@wraps(_collate_one_by_one)
+def _collate(collater: Collater, graphs: Any) -> Any:
+    """Collate as PyG does, but at one go where nothing keeps from it."""
+    asked_for_more = collater.follow_batch or collater.exclude_keys
+    if isinstance(graphs, Graphs) and not graphs.seen and not asked_for_more:
+        return graphs.batch()
+    return _collate_one_by_one(collater, graphs)
+
+
+Collater.__call__ = _collate
