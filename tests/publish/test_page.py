@@ -291,8 +291,8 @@ def test_a_label_is_chosen_and_a_pair_clicked_and_its_card_read(members, opened)
     ratio = value / (1.21 + 0.71)  # the covalent radii of aluminium and nitrogen
     assert f"{value:.4f} Å, {ratio:.2f} × the covalent radii" in card
     charge = members["charges"][archives.row(members, "Al_N")]
-    assert f"+{charge[0]:.3f} e" in card
-    assert f"−{-charge[1]:.3f} e" in card
+    drawn = text_of(opened, "molecule").split("\n")
+    assert drawn == ["Al", "N", f"+{charge[0]:.3f} e", f"{value:.4f} Å", f"−{-charge[1]:.3f} e"]
 
 
 @in_browser
@@ -631,6 +631,15 @@ def test_nothing_runs_over_on_a_phone_and_a_finger_finds_its_mark(browser, page)
     tile(browser, "Fe").click()
     tile(browser, "O").click()
     assert text_of(browser, "pair-heading") == "Fe–O"
+    assert browser.get_log("browser") == []
+
+
+@in_browser
+def test_an_archive_of_the_original_project_is_shown_too(small, tmp_path, browser):
+    original = archives.write_original(tmp_path / "original.npz", small)
+    load(browser, report(original, tmp_path / "report.html"), "#pair=H_Li")
+    assert text_of(browser, "pair-heading") == "H–Li"
+    assert len(browser.find_elements("css selector", "#labels dd.soft")) == 36
     assert browser.get_log("browser") == []
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DRAWN_LABEL = "e_g_ev"
-FIGURE_FORMATS = (".png", ".pdf", ".svg")
+FORMATS = (".png", ".pdf", ".svg")
 
 Scale = Literal["flag", "diverging", "root", "linear"]
 

@@ -100,9 +100,9 @@ function drawLegend(context, width, height, theme, label) {
     }
     let last = -Infinity;
     ticks(from(0), from(1), label.scale === "root" ? 8 : 4).forEach((tick) => {
-      const place = x + at(tick) * length;
-      if (place - last < 26) return;
-      last = place;
+      const place = x + at(tick) * length, half = context.measureText(asTick(tick)).width / 2;
+      if (place - half < last + 6) return; // no room beside the one before
+      last = place + half;
       write(context, asTick(tick), place, top + 24, { colour: theme.soft });
     });
     write(context, ["1", ""].includes(label.unit) ? "" : label.unit, x + length + 8, top + 7, { align: "left", colour: theme.soft });

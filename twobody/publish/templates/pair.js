@@ -109,10 +109,9 @@ function drawMolecule(pair) {
   svg.replaceChildren(
     ...[0, 1].map((k) => shape("circle", { cx: at[k], cy: 66, r: scale * radii[k] })),
     shape("line", { x1: at[0], y1: 66, x2: at[1], y2: 66 }),
-    ...[first, second].flatMap(({ symbol }, k) => [
-      shape("text", { x: at[k], y: 58 }, symbol), shape("text", { x: at[k], y: 86, class: "small" }, signed(charges[k])),
-    ]),
-    shape("text", { x: 130, y: 146, class: "small" }, `${bond.toFixed(4)} Å`),
+    ...[first, second].map(({ symbol }, k) => shape("text", { x: at[k], y: 58 }, symbol)),
+    ...[signed(charges[0]), `${bond.toFixed(4)} Å`, signed(charges[1])]
+      .map((text, k) => shape("text", { x: 40 + 90 * k, y: 146, class: "small" }, text)),
   );
   svg.setAttribute("aria-label", `${nameOf(pair)}, ${bond.toFixed(4)} Å apart, charges ${signed(charges[0])} and ${signed(charges[1])}`);
 }
