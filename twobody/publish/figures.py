@@ -36,6 +36,7 @@ _PANELS_PER_ROW = 5
 # All are told apart with any kind of colour vision, the first also in grey.
 _SEQUENTIAL, _DIVERGING, _FLAG = "viridis", "RdBu_r", ("#cfd8e3", "#d95f02")
 _ZERO, _HATCH = "0.82", "////////"  # of values that are exactly 0, and of missing ones
+_KNOWN = {label.name: label for label in LABELS}
 _LONG_TAIL = 8  # a label whose median is this many times below its maximum is drawn by its root
 
 
@@ -114,7 +115,7 @@ def colour_scale(label: str, values: NDArray[np.float64]) -> Scale:
     A flag has two colours; where the sign means something, colours diverge from 0; where most
     values are far below the largest one they go by the square root, with a colour for exactly 0.
     """
-    schema = next((known for known in LABELS if known.name == label), None)
+    schema = _KNOWN.get(label)
     finite = values[np.isfinite(values)]
     if schema is not None and schema.kind == "flag":
         return "flag"
@@ -149,7 +150,7 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
     drawn = axes.imshow(
         matrix, interpolation="nearest", **_colours(scale, finite.min(), finite.max())
     )
-    schema = next((known for known in LABELS if known.name == label), None)
+    schema = _KNOWN.get(label)
     name = _in_unit(schema.title if schema else label, pairs.label_units[names.index(label)])
     bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02, shrink=0.85)
     bar.set_label(name, fontsize=_TEXT + 1)

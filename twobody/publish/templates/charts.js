@@ -53,8 +53,9 @@ function bars() {
 function barAxis(label, { value, place, zero }) {
   const low = zero[0] ? -4 : 0;
   let last = -Infinity;
-  const marks = label.scale === "flag" ? [0, 1] : ticks(value(0), value(N_BARS), label.scale === "root" ? 10 : 5);
-  const places = label.scale === "flag" ? [0.5, N_BARS - 0.5] : marks.map(place);
+  const inside = (v) => v >= value(0) && v <= value(N_BARS);
+  const marks = label.scale === "flag" ? [0, 1] : ticksOf(label, 6).filter(inside);
+  const places = label.scale === "flag" ? [2, N_BARS - 2] : marks.map(place);
   const words = {};
   places.forEach((at, k) => {
     if (at - last < 5 || (zero[0] && marks[k] === 0)) return;

@@ -65,7 +65,13 @@ function ticks(low, high, n) {
   const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
   return Array.from({ length: last - first + 1 }, (_, k) => Number(((first + k) * step).toPrecision(12)) + 0);
 }
-const asTick = (value) => (Math.abs(value) >= 1e5 || (value && Math.abs(value) < 1e-3) ? value.toExponential(0) : String(value)).replace("-", "−");
+/* Ticks along the scale of a label: on a root scale evenly spaced, rounded to one digit. */
+function ticksOf(label, n) {
+  const { from } = scaleOf(label);
+  if (label.scale !== "root") return ticks(from(0), from(1), n);
+  return [...new Set(Array.from({ length: n + 1 }, (_, k) => Number(from(k / n).toPrecision(1))))].filter((v) => v <= from(1));
+}
+const asTick = (value) => (Math.abs(value) >= 1e5 || (value && Math.abs(value) < 1e-3) ? value.toExponential(0) : String(value)).replaceAll("-", "−");
 
 /* Draw on a canvas as wide as its place; `draw` gets a context, the width, the height and a theme. */
 function paint(canvas, heightOf, draw, theme, width = canvas.clientWidth, ratio = devicePixelRatio) {

@@ -36,7 +36,7 @@ const nameIn = (row, column) => `${elements[row].symbol}–${elements[column].sy
 function withUnit(value, unit, digits = 8) {
   if (Number.isNaN(value)) return "missing";
   if (unit === "0/1") return value ? "yes" : "no";
-  const number = String(Number(value.toPrecision(digits)) + 0).replace("-", "−");
+  const number = String(Number(value.toPrecision(digits)) + 0).replaceAll("-", "−");
   return unit === "1" || !unit ? number : `${number} ${unit}`;
 }
 

@@ -93,13 +93,13 @@ function drawLegend(context, width, height, theme, label) {
     x = swatch(context, x, top, theme.yes, `yes (${count((v) => v === 1)})`, theme);
     x = swatch(context, x, top, theme.no, `no (${zeros})`, theme);
   } else if (label.count) {
-    const { from, at, ramp } = scaleOf(label), length = Math.min(300, 0.5 * (width - MAP_EDGE));
+    const { at, ramp } = scaleOf(label), length = Math.min(300, 0.5 * (width - MAP_EDGE));
     for (let k = 0; k < length; k++) {
       context.fillStyle = css(ramp[Math.round((255 * k) / length)]);
       context.fillRect(x + k, top, 1.5, 14);
     }
     let last = -Infinity;
-    ticks(from(0), from(1), label.scale === "root" ? 8 : 4).forEach((tick) => {
+    ticksOf(label, 5).forEach((tick) => {
       const place = x + at(tick) * length, half = context.measureText(asTick(tick)).width / 2;
       if (place - half < last + 6) return; // no room beside the one before
       last = place + half;

@@ -42,7 +42,7 @@ function drawChannel(canvas, pair, k) {
   context.imageSmoothingEnabled = false;
   context.drawImage(sheet, 0, 0, canvas.width, canvas.height);
   if (channels[k].spatial) markAtoms(context, pair);
-  const { name, unit } = channels[k], number = (v) => String(Number(v.toPrecision(3))).replace("-", "−");
+  const { name, unit } = channels[k], number = (v) => String(Number(v.toPrecision(3))).replaceAll("-", "−");
   const range = low === 0 && high === 0 ? "0 everywhere" : `${number(low)} to ${number(high)}${unit === "1" ? "" : /^\d/.test(unit) ? ` × ${unit}` : ` ${unit}`}`;
   canvas.setAttribute("aria-label", `${name} of ${nameOf(pair)}: ${range}`);
   canvas.nextElementSibling.textContent = `${name}: ${range}`;
