@@ -16,6 +16,8 @@ import pytest
 
 from twobody.archive import read
 from twobody.archive.container import Container
+from twobody.benchmark.periodic import place
+from twobody.elements import SYMBOLS
 from twobody.encodings import get_encoding
 from twobody.encodings.encoding import Pixels
 from twobody.publish.page import LEVELS, page_content, script_json, write_page
@@ -375,6 +377,21 @@ def test_the_periodic_table_picks_an_element_then_a_pair(members, opened):
     assert text_of(opened, "shown") == "75 of 2,850 pairs"
     tile(opened, "Fe").click()
     assert text_of(opened, "shown") == "2,850 of 2,850 pairs"
+
+
+@in_browser
+def test_the_periodic_table_has_every_element_in_its_place(opened):
+    table = opened.execute_script("return TABLE")
+    assert sorted(s for row in table for s in row if s != ".") == sorted(SYMBOLS)
+    for z, symbol in enumerate(SYMBOLS, start=1):
+        ((period, group),) = (
+            (y, row.index(symbol) + 1) for y, row in enumerate(table, 1) if symbol in row
+        )
+        expected = place(z)
+        if expected.block == "f":
+            assert period == expected.period + 2  # below the others
+        else:
+            assert (period, group) == (expected.period, expected.group)
 
 
 @in_browser

@@ -41,6 +41,8 @@ function addElements() {
       button.dataset.group = row.indexOf(symbol);
       button.dataset.period = y;
       button.addEventListener("click", (event) => pick(k, event.shiftKey || event.ctrlKey || event.metaKey));
+      button.addEventListener("pointerenter", () => point([state.picked.length === 1 ? state.picked[0] : k, k]));
+      button.addEventListener("pointerleave", () => point(null));
       tiles.set(k, button);
     });
   });

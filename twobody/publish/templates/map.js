@@ -123,6 +123,12 @@ function cellAt(event) {
   return inside && pairIn(row, column) !== undefined ? [row, column] : null;
 }
 
+/* Frame a cell that a pointer is over, on the map or in the periodic table; null for none. */
+function point(cell) {
+  pointed = cell;
+  paint(byId("map"), mapHeight, drawMap, readTheme());
+}
+
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 /* Go to the next cell in that direction that has a pair. */

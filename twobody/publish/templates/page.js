@@ -164,9 +164,8 @@ function listen() {
   on("map", "pointermove", (event) => {
     const cell = event.pointerType === "touch" ? null : cellAt(event);
     if (String(cell) === String(pointed)) return cell && showTip(event, byId("tip").textContent);
-    pointed = cell;
     showTip(event, cell && describeCell(...cell, 5));
-    paint(byId("map"), mapHeight, drawMap, readTheme());
+    point(cell);
   });
   on("scatter", "pointermove", (event) => {
     const pair = pointAt(event), shown = [state.label, state.other].map((k) => labels[k]);
@@ -175,7 +174,7 @@ function listen() {
   on("scatter", "click", (event) => { const pair = pointAt(event); if (pair !== null) choose(pair); });
   ["map", "scatter"].forEach((id) => on(id, "pointerleave", (event) => {
     showTip(event, null);
-    if (pointed) { pointed = null; paint(byId("map"), mapHeight, drawMap, readTheme()); }
+    if (pointed) point(null);
   }));
   on("histogram", "pointerdown", (event) => { dragFrom = barAt(event); });
   addEventListener("pointerup", onDragEnd);
