@@ -25,7 +25,7 @@ from twobody.elements import COVALENT_RADII, PERIOD_STARTS, SHORTEST_PHYSICAL_BO
 from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.files import publish, staging
-from twobody.labels import ANTISYMMETRIC, LABELS
+from twobody.labels import ANTISYMMETRIC, LABELS, Label
 from twobody.pairs import Pairs, distances
 from twobody.publish.figures import colour_scale
 
@@ -34,7 +34,7 @@ LEVELS = 50
 
 # Shown when the page opens, where they are there.
 _FIRST_LABEL, _OTHER_LABEL, _FIRST_PAIR = "e_g_ev", "distance_ang", "Cl_Na"
-_SCRIPTS = ("data", "colours", "map", "elements", "pair", "charts", "page")
+_SCRIPTS = ["data.js", "colours.js", "map.js", "elements.js", "pair.js", "charts.js", "page.js"]
 
 
 def write_page(path: Path, archive: Container) -> None:
@@ -46,16 +46,16 @@ def write_page(path: Path, archive: Container) -> None:
         The archive cannot be read.
     """
     templates = files("twobody.publish") / "templates"
-    read = {
-        name: (templates / name).read_text(encoding="utf-8")
-        for name in ("page.html", "page.css", *(f"{script}.js" for script in _SCRIPTS))
-    }
+
+    def read(*names: str) -> str:
+        return "\n".join((templates / name).read_text(encoding="utf-8") for name in names)
+
     parts = {
-        "@STYLE@": read["page.css"],
+        "@STYLE@": read("page.css"),
         "@DATA@": script_json(page_content(pairs_in(archive), archive.content_digest())),
-        "@SCRIPT@": "\n".join(read[f"{script}.js"] for script in _SCRIPTS),
+        "@SCRIPT@": read(*_SCRIPTS),
     }
-    page = re.sub("|".join(parts), lambda found: parts[found[0]], read["page.html"])
+    page = re.sub("|".join(parts), lambda found: parts[found[0]], read("page.html"))
     with staging(path.parent) as staged:
         (staged / "page").write_text(page, encoding="utf-8", newline="\n")
         publish([(staged / "page", path)], path.parent)
@@ -76,11 +76,9 @@ def page_content(pairs: Pairs, digest: str) -> dict[str, Any]:
     known = {label.name: label for label in LABELS}
     for label in labels:
         name = label["name"]
+        schema = known.get(name, Label(name, "", "number", "", "", "", title=name))
+        label |= {key: getattr(schema, key) for key in ("title", "group", "meaning")}
         label["scale"] = colour_scale(name, pairs.label(name))
-        schema = known.get(name)
-        label["title"] = schema.title if schema else name
-        label["group"] = schema.group if schema else ""
-        label["meaning"] = schema.meaning if schema else ""
         label["antisymmetric"] = name in ANTISYMMETRIC
     provenance = dict(pairs.provenance or {})
     provenance.pop("units", None)  # the labels say them
