@@ -19,7 +19,7 @@ from twobody.check.against import check_against
 from twobody.check.compare import compare, format_comparison
 from twobody.check.describe import describe_pair, find_pair, format_overview, format_pair, overview
 from twobody.check.verify import checks_as_dicts, format_checks, has_errors, read_whole, verify
-from twobody.publish.figures import DRAWN_LABEL, map_figure, pair_figure, save_figure
+from twobody.publish import figures
 from twobody.publish.page import write_page
 
 _PATH = click.Path(path_type=Path)
@@ -38,8 +38,10 @@ class CannotRead(click.ClickException):
 @click.option("--verify", "checks", is_flag=True, help="Run every check; exit 1 if one fails.")
 @click.option("--against", metavar="RAW_DATA", type=_PATH, help="Verify, also by the raw files.")
 @click.option("--compare", "other", metavar="OTHER", type=_PATH, help="Compare two archives.")
-@click.option("--draw", metavar="OUT.png", type=_NEW_FILE, help="Draw a --pair or a --label.")
-@click.option("--label", help=f"The label that --draw maps, by default {DRAWN_LABEL}.")
+@click.option(
+    "--draw", metavar="OUT.png", type=_NEW_FILE, help="Draw a --pair or a --label; also .pdf, .svg."
+)
+@click.option("--label", help=f"The label that --draw maps, by default {figures.DRAWN_LABEL}.")
 @click.option("--report", metavar="OUT.html", type=_NEW_FILE, help="Write a page to explore.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.version_option(__version__)
@@ -83,9 +85,12 @@ def main(
                 pairs = read_whole(archive)
                 row = None if pair is None else find_pair(pairs, pair)
                 if draw is not None:
-                    name = label or DRAWN_LABEL
-                    figure = map_figure(pairs, name) if row is None else pair_figure(pairs, row)
-                    save_figure(figure, draw)
+                    name = label or figures.DRAWN_LABEL
+                    if row is None:
+                        figure = figures.map_figure(pairs, name)
+                    else:
+                        figure = figures.pair_figure(pairs, row)
+                    figures.save_figure(figure, draw, dpi=300)
                 elif report is not None:
                     write_page(report, archive)
                 elif row is not None:
@@ -114,13 +119,14 @@ def check_usage(modes: list[str], pair: str | None, label: str | None, *, as_jso
 
 def check_new_files(file: Path, *, draw: Path | None, report: Path | None) -> None:
     """Refuse names that say something else than what is written: another format, or the archive."""
-    for path, suffix in ((draw, ".png"), (report, ".html")):
+    for path, suffixes in ((draw, figures.FORMATS), (report, (".html",))):
         if path is None:
             continue
         with suppress(FileNotFoundError):
             path.stat()  # a link that leads to itself is an OSError
-        if path.suffix.lower() != suffix or os.path.realpath(path) == os.path.realpath(file):
-            raise ParseError(path, None, f"a new file with the suffix {suffix}", f"{path.name!r}")
+        if path.suffix.lower() not in suffixes or os.path.realpath(path) == os.path.realpath(file):
+            expected = f"a new file with the suffix {' or '.join(suffixes)}"
+            raise ParseError(path, None, expected, f"{path.name!r}")
 
 
 def show_checks(archive: Container, against: Path | None, *, as_json: bool) -> bool:

@@ -46,6 +46,20 @@ def test_the_schema_has_the_groups_names_and_units_of_the_contract_in_its_order(
     assert [(label.group, label.name, label.unit) for label in LABELS] == contract
 
 
+def test_a_label_has_a_title_that_people_know_it_by():
+    titles = {label.name: label.title for label in LABELS}
+    assert len(set(titles.values())) == 37
+    assert titles["total_energy_ev"] == "total energy"
+    assert titles["e_g_ev"] == "HOMO–LUMO gap"
+    assert titles["q_std"] == "spread of charges"
+    assert titles["softness_evinv"] == "softness"
+    assert titles["metal_like"] == "metal-like"
+    assert titles["dipole_mag_d"] == "dipole moment"
+    assert titles["distance_ang"] == "bond length"
+    assert titles["scc_last_error"] == "SCC error"
+    assert titles["n_atoms"] == "number of atoms"
+
+
 def test_there_are_37_labels_of_which_one_is_text():
     assert len(LABELS) == len({label.name for label in LABELS}) == 37
     assert len(NUMERIC_LABELS) == 36

@@ -49,6 +49,7 @@ class Label:
     meaning: str
     source: str  # the file of DFTB+, and what is read there
     formula: Formula | None = None  # how it follows from labels that stand before it, if it does
+    title: str = ""  # what people call it, for figures
 
     @property
     def name(self) -> str:
@@ -117,6 +118,17 @@ n_atoms                | 1    | count  | system      | number of atoms          
 system_id_guess        | text | text   | system      | name of the pair                                            | name of the folder
 """  # noqa: E501 - a table: column, unit, kind, group, meaning, source
 
+# What people call them, in the order of the table; a comma parts them.
+_TITLES = """
+total energy, Mermin free energy, band energy, repulsive energy, Fermi level, HOMO, LUMO, HOMO–LUMO gap,
+mean charge magnitude, largest charge magnitude, spread of charges, total charge,
+ionisation energy, electron affinity, electronegativity, chemical potential, hardness, softness, electrophilicity,
+number of levels, largest occupation, metal-like, no virtual level,
+dipole moment x, dipole moment y, dipole moment z, dipole moment, bond length,
+geometry steps, SCC iterations, SCC electronic energy, last change of SCC energy, SCC error,
+geometry converged, SCC converged, number of atoms, name
+"""  # noqa: E501 - a table
+
 _FORMULAS: dict[str, Formula] = {
     "e_g_ev": Formula(("e_homo_ev", "e_lumo_ev"), lambda homo, lumo: np.maximum(lumo - homo, 0.0)),
     "i_ev": Formula(("e_homo_ev",), np.negative),
@@ -134,13 +146,16 @@ _FORMULAS: dict[str, Formula] = {
 }
 
 
-def _label(row: str) -> Label:
+def _label(row: str, title: str) -> Label:
     column, unit, kind, group, meaning, source = (cell.strip() for cell in row.split("|"))
     formula = _FORMULAS.get(column.lower())
-    return Label(column, unit, cast(Kind, kind), group, meaning, source, formula)
+    return Label(column, unit, cast(Kind, kind), group, meaning, source, formula, title.strip())
 
 
-LABELS: tuple[Label, ...] = tuple(_label(row) for row in _TABLE.strip().splitlines())
+LABELS: tuple[Label, ...] = tuple(
+    _label(row, title)
+    for row, title in zip(_TABLE.strip().splitlines(), _TITLES.split(","), strict=True)
+)
 NUMERIC_LABELS: tuple[Label, ...] = tuple(label for label in LABELS if label.kind != "text")
 TEXT_LABELS: tuple[Label, ...] = tuple(label for label in LABELS if label.kind == "text")
 

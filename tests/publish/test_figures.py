@@ -1,5 +1,6 @@
 """Figures of a pair and of a label: what is drawn, and where."""
 
+import itertools
 from dataclasses import replace
 
 import archives
@@ -9,9 +10,16 @@ import pytest
 from twobody import ParseError
 from twobody.archive import read
 from twobody.check.describe import find_pair
+from twobody.encodings import get_encoding
 from twobody.encodings.encoding import Pixels
 from twobody.encodings.published import PUBLISHED
-from twobody.publish.figures import element_matrix, map_figure, pair_figure, save_figure
+from twobody.publish.figures import (
+    colour_scale,
+    element_matrix,
+    map_figure,
+    pair_figure,
+    save_figure,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -26,21 +34,35 @@ def panels(figure):
     return [axes for axes in figure.axes if axes.images]
 
 
+def symbols_of(panel):
+    """Return the symbols along a map; every second one stands farther out, as a minor tick."""
+    rows, columns = (
+        [text.get_text() for pair in itertools.zip_longest(*ticks) for text in pair if text]
+        for ticks in (
+            [axis.get_ticklabels(minor=minor) for minor in (False, True)]
+            for axis in (panel.yaxis, panel.xaxis)
+        )
+    )
+    assert rows == columns
+    return rows
+
+
 def test_the_ten_channels_are_drawn_with_names_units_and_atoms(pairs):
     row = find_pair(pairs, "Ag_Al")
     figure = pair_figure(pairs, row)
     assert figure.get_suptitle() == "Ag–Al, bond length 2.6455 Å"
     axes = panels(figure)
     assert [panel.get_title() for panel in axes] == list(PUBLISHED.channel_names)
+    assert "".join(panel.get_title(loc="left") for panel in axes) == "abcdefghij"
     for panel, image in zip(axes, pairs.images[row : row + 1][0], strict=True):
         np.testing.assert_array_equal(panel.images[0].get_array(), image)
         assert [text.get_text() for text in panel.texts] == ["Ag", "Al"]
         marks = [(line.get_xdata()[0], line.get_ydata()[0]) for line in panel.lines]
         assert marks == [(11, 16), (21, 16)]
-    bars = [panel.images[0].colorbar.ax.get_ylabel() for panel in axes]
-    assert bars[0] == "[e]"
+    bars = [panel.images[0].colorbar.ax.get_xlabel() for panel in axes]
+    assert bars[0] == "value (e)"
     assert bars[1] == "zero everywhere"
-    assert bars[6] == "[0.1 e]"
+    assert bars[6] == "value (0.1 e)"
 
 
 def test_only_a_channel_of_both_signs_has_diverging_colours_symmetric_about_zero(pairs):
@@ -56,8 +78,16 @@ def test_other_encodings_have_as_many_panels_as_channels_and_atoms_where_there_i
     figure = pair_figure(drawn, find_pair(pairs, "Ag_Al"))
     assert [panel.get_title() for panel in panels(figure)] == ["charge", "length", "weight"]
     assert [len(panel.texts) for panel in panels(figure)] == [2, 0, 0]
-    assert figure.get_size_inches().tolist() == [17, pytest.approx(3.7)]
+    assert figure.get_size_inches().tolist() == [7, pytest.approx(2.05)]
     assert sum(not axes.get_visible() for axes in figure.axes) == 2
+
+
+def test_the_channels_of_the_encoding_field_are_drawn_too(pairs):
+    field = get_encoding("field")
+    drawn = replace(pairs, encoding="field", images=field.encode(pairs))
+    axes = panels(pair_figure(drawn, find_pair(pairs, "Cl_Na")))
+    assert [panel.get_title() for panel in axes] == list(field.channel_names)
+    assert [len(panel.texts) for panel in axes] == [2 * (not c.matrix) for c in field.channels]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +104,7 @@ def test_a_label_is_mapped_element_by_element_by_atomic_number(archive, pairs):
     figure = map_figure(pairs, "e_g_ev")
     (panel,) = panels(figure)
     drawn = panel.images[0].get_array()
-    symbols = [text.get_text() for text in panel.get_xticklabels()]
+    symbols = symbols_of(panel)
     assert drawn.shape == (75, 75)
     assert symbols[:4] == ["H", "He", "Li", "Be"]
     assert symbols[-2:] == ["Ra", "Th"]
@@ -83,12 +113,12 @@ def test_a_label_is_mapped_element_by_element_by_atomic_number(archive, pairs):
     assert drawn[symbols.index("Al"), symbols.index("N")] == gap
     assert drawn[symbols.index("N"), symbols.index("Al")] == gap
     assert drawn.mask[symbols.index("He"), symbols.index("He")]
-    assert panel.images[0].colorbar.ax.get_ylabel() == "e_g_ev [eV]"
+    assert panel.images[0].colorbar.ax.get_ylabel() == "HOMO–LUMO gap (eV)"
 
 
 def test_lines_part_the_periods(pairs):
     (panel,) = panels(map_figure(pairs, "e_g_ev"))
-    symbols = [text.get_text() for text in panel.get_xticklabels()]
+    symbols = symbols_of(panel)
     edges = sorted({line.get_xdata()[0] for line in panel.lines if line.get_ydata()[1] == 1})
     assert [symbols[int(edge + 0.5)] for edge in edges] == ["Li", "Na", "K", "Rb", "Cs", "Ra"]
 
@@ -103,7 +133,7 @@ def test_the_map_of_a_dipole_moment_has_its_sign_from_the_first_atom_to_the_seco
     (panel,) = panels(map_figure(pairs, "dipole_z_d"))
     drawn = panel.images[0].get_array().filled(np.nan)
     np.testing.assert_array_equal(drawn, -drawn.T + 2 * np.diag(np.diag(drawn)))
-    at = [text.get_text() for text in panel.get_yticklabels()].index
+    at = symbols_of(panel).index
     # Potassium is the positive atom beside either metal, first in the name or not.
     assert drawn[at("K"), at("Mn")] == pairs.label("dipole_z_d")[find_pair(pairs, "K_Mn")] < -13
     assert drawn[at("Fe"), at("K")] == pairs.label("dipole_z_d")[find_pair(pairs, "Fe_K")] > 13
@@ -132,10 +162,75 @@ def test_a_matrix_has_a_row_for_each_first_atom_and_is_missing_where_there_is_no
     np.testing.assert_array_equal(matrix, [[np.nan, -2.0], [2.0, 5.0]])
 
 
-def test_a_figure_is_written_whole_and_twice_the_same(pairs, tmp_path):
-    for name in ("a.png", "b.png"):
-        save_figure(pair_figure(pairs, 0), tmp_path / name)
-    first, second = ((tmp_path / name).read_bytes() for name in ("a.png", "b.png"))
-    assert first.startswith(PNG)
+def test_a_zero_inflated_label_is_drawn_by_its_root_and_what_is_exactly_0_in_grey(pairs):
+    figure = map_figure(pairs, "e_g_ev")
+    (panel,) = panels(figure)
+    values, zeros = (image.get_array() for image in panel.images)
+    assert panel.images[0].norm.gamma == 0.5
+    np.testing.assert_array_equal(zeros.filled(1) == 0, values.filled(1) == 0)
+    assert panel.images[1].get_cmap()(0)[:3] == (0.82, 0.82, 0.82)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.texts] == [
+        "exactly 0: 2,112 pairs",
+        "missing: 3 pairs",
+    ]
+
+
+def test_a_flag_has_two_colours_with_names(pairs):
+    (panel,) = panels(map_figure(pairs, "metal_like"))
+    image = panel.images[0]
+    assert image.get_cmap().N == 2
+    assert image.to_rgba(0) != image.to_rgba(1)
+    ticks = image.colorbar.ax.get_yticklabels()
+    assert [text.get_text() for text in ticks] == ["no", "yes"]
+
+
+@pytest.mark.parametrize(
+    ("label", "values", "scale"),
+    [
+        ("metal_like", [0, 1, 1], "flag"),
+        ("geom_converged", [1, 1, 1], "flag"),
+        ("dipole_z_d", [-3, 0, 2], "diverging"),
+        ("dipole_z_d", [1, 2, 2], "linear"),
+        ("e_lumo_ev", [-3, 0, 2], "linear"),
+        ("e_g_ev", [0, 0, 0, 4, np.nan], "root"),
+        ("electrophilicity_ev", [1, 2, 17], "root"),
+        ("electrophilicity_ev", [1, 2, 16], "linear"),
+        ("e_g_ev", [0, 0], "linear"),
+        ("e_g_ev", [np.nan], "linear"),
+        ("a label of others", [0, 0, 1], "root"),
+    ],
+)
+def test_the_scale_follows_from_the_values_and_what_the_label_is(label, values, scale):
+    assert colour_scale(label, np.array(values, float)) == scale
+
+
+@pytest.mark.parametrize("figure", ["pair", "field", "e_g_ev", "dipole_z_d", "metal_like"])
+def test_a_figure_fits_two_columns_of_a_journal_and_can_be_read_there(pairs, figure):
+    from matplotlib.text import Text
+
+    if figure in pairs.label_names:
+        drawn = map_figure(pairs, figure)
+    else:
+        pairs = pairs.take(slice(3))
+        if figure == "field":
+            pairs = replace(pairs, encoding="field", images=get_encoding("field").encode(pairs))
+        drawn = pair_figure(pairs, 0)
+    drawn.draw_without_rendering()
+    assert drawn.get_figwidth() == 7
+    written = [text for text in drawn.findobj(Text) if text.get_text()]
+    assert len(written) > 50
+    assert min(text.get_fontsize() for text in written) >= 6
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+def test_a_figure_is_written_whole_and_twice_the_same(pairs, tmp_path, suffix):
+    names = [f"a.{suffix}", f"b.{suffix}"]
+    for name in names:
+        save_figure(map_figure(pairs, "e_g_ev"), tmp_path / name)
+    first, second = ((tmp_path / name).read_bytes() for name in names)
+    assert first.startswith({"png": PNG, "pdf": b"%PDF-", "svg": b"<?xml"}[suffix])
     assert first == second
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    if suffix == "svg":
+        assert "HOMO–LUMO gap (eV)</text>" in first.decode()

@@ -45,7 +45,7 @@ SCRIPTS = {path.stem for path in ROOT.glob("*.py")} - {
     "pytorch_dataset",
     "pytorch_geometric_dataset",
 }
-OTHERS = {"pandas", "click", "matplotlib", "plotly", "isal", "hsd", "distributed"}
+OTHERS = {"pandas", "click", "matplotlib", "isal", "hsd", "distributed"}
 ONLY_FROM_HERE = """
 ours = ("twobody", "pytorch_")
 loaded = [module for name, module in sys.modules.items() if name.startswith(ours)]

@@ -1,13 +1,13 @@
 """Figures: the image channels of a pair, and a label as a map of elements by elements.
 
-Drawn with matplotlib, which the extra ``plot`` installs.
+Drawn with matplotlib, which the extra ``plot`` installs; as wide as two columns of a journal.
 """
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,29 +25,40 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DRAWN_LABEL = "e_g_ev"
+FORMATS = (".png", ".pdf", ".svg")
+
+Scale = Literal["flag", "diverging", "root", "linear"]
+
+_WIDTH = 7.0  # inches: two columns of most journals
+_TEXT, _SMALL = 7, 6  # points; journals ask for 5 to 7 at least
 _PANELS_PER_ROW = 5
 
-# Both are told apart with any kind of colour vision, the first also in grey.
-_SEQUENTIAL, _DIVERGING = "viridis", "RdBu_r"
+# All are told apart with any kind of colour vision, the first also in grey.
+_SEQUENTIAL, _DIVERGING, _FLAG = "viridis", "RdBu_r", ("#cfd8e3", "#d95f02")
+_ZERO, _HATCH = "0.82", "////////"  # of values that are exactly 0, and of missing ones
+_KNOWN = {label.name: label for label in LABELS}
+_LONG_TAIL = 8  # a label whose median is this many times below its maximum is drawn by its root
 
 
 def pair_figure(pairs: Pairs, row: int) -> Figure:
     """Draw the channels of a pair, five in a row, with its atoms marked where they show space."""
     encoding = get_encoding(pairs.encoding)
     rows = math.ceil(len(encoding.channels) / _PANELS_PER_ROW)
-    figure = _figure(17, 3.7 * rows)
+    figure = _figure(1.75 * rows + 0.3)
     pair = pairs.take(slice(row, row + 1))
     if pair.images is None:
         raise ParseError(pairs.path, None, "an archive with images", "none")
     name, images = str(pair.names[0]), pair.images[:][0]
     length = float(distances(pair.rows["positions"])[0])
-    figure.suptitle(f"{name.replace('_', '–')}, bond length {length:.4f} Å", fontsize=15)
+    figure.suptitle(f"{name.replace('_', '–')}, bond length {length:.4f} Å", fontsize=_TEXT + 1)
     panels = figure.subplots(rows, _PANELS_PER_ROW, squeeze=False).flat
     for axes in panels[len(images) :]:
         axes.set_visible(False)
-    for axes, channel, image in zip(panels[: len(images)], encoding.channels, images, strict=True):
+    for k, (channel, image) in enumerate(zip(encoding.channels, images, strict=True)):
+        axes = panels[k]
         _draw_channel(axes, image, channel.unit)
-        axes.set_title(channel.name, fontsize=11)
+        axes.set_title(channel.name, fontsize=_SMALL, pad=3)
+        axes.set_title(chr(ord("a") + k), fontsize=_TEXT, fontweight="bold", loc="left", pad=3)
         _mark_atoms(axes, pair.elements[0].tolist(), encoding.atom_pixels(channel, pair))
     return figure
 
@@ -55,36 +66,64 @@ def pair_figure(pairs: Pairs, row: int) -> Figure:
 def _draw_channel(axes: Axes, image: NDArray[np.float32], unit: str) -> None:
     finite = image[np.isfinite(image)]
     low, high = float(finite.min(initial=0)), float(finite.max(initial=0))
-    limits = _colours(0, high or 1) if low == 0 else _colours(low, high, signed=True)
+    limits = _colours("linear", 0, high or 1) if low == 0 else _colours("diverging", low, high)
     drawn = axes.imshow(image, interpolation="nearest", **limits)
     size = image.shape[0]
     ticks = [*range(0, size - 1, math.ceil(size / 4)), size - 1]
     axes.set_xticks(ticks)
     axes.set_yticks(ticks)
-    axes.tick_params(labelsize=7)
-    bar = axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.03)
-    bar.set_label("zero everywhere" if low == high == 0 else f"[{unit}]", fontsize=9)
-    bar.ax.tick_params(labelsize=8)
+    axes.tick_params(labelsize=_SMALL, length=2, pad=1)
+    bar = axes.figure.colorbar(drawn, ax=axes, location="bottom", aspect=18, pad=0.03)
+    bar.ax.locator_params(nbins=3)
+    bar.ax.tick_params(labelsize=_SMALL, length=2, pad=1)
+    empty = low == high == 0
+    bar.set_label("zero everywhere" if empty else _in_unit("value", unit), fontsize=_SMALL)
 
 
-def _colours(low: float, high: float, *, signed: bool = False) -> dict[str, Any]:
-    """Return colour map and limits: diverging about zero where the sign means something."""
-    limit = max(-low, high)
-    if signed:
-        return {"cmap": _DIVERGING, "vmin": -limit, "vmax": limit}
-    return {"cmap": _SEQUENTIAL, "vmin": low, "vmax": high}
+def _colours(scale: Scale, low: float, high: float) -> dict[str, Any]:
+    """Return what imshow needs for colours of a scale from `low` to `high`."""
+    from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize, PowerNorm  # noqa: PLC0415
+
+    if scale == "flag":
+        return {"cmap": ListedColormap(_FLAG), "norm": BoundaryNorm([-0.5, 0.5, 1.5], 2)}
+    if scale == "diverging":
+        limit = max(-low, high)
+        return {"cmap": _DIVERGING, "norm": Normalize(-limit, limit)}
+    norm = PowerNorm(0.5, 0, high) if scale == "root" else Normalize(low, high)
+    return {"cmap": _SEQUENTIAL, "norm": norm}
+
+
+def _in_unit(name: str, unit: str) -> str:
+    return name if unit in ("1", "0/1", "") else f"{name} ({unit})"
 
 
 def _mark_atoms(axes: Axes, symbols: list[str], atoms: NDArray[np.float64]) -> None:
     """Mark each atom at its column and row, and name it above."""
     from matplotlib import patheffects  # noqa: PLC0415 - an extra
 
-    outline = [patheffects.withStroke(linewidth=2.5, foreground="black")]
+    outline = [patheffects.withStroke(linewidth=1.5, foreground="black")]
     style: dict[str, Any] = {"color": "white", "path_effects": outline}
     # A channel that shows no space has no atoms to mark.
     for (x, y), symbol in zip(atoms.tolist(), symbols, strict=False):
-        axes.plot(x, y, "+", markersize=9, **style)
-        axes.text(x, y - 2.2, symbol, fontsize=10, fontweight="bold", ha="center", **style)
+        axes.plot(x, y, "+", markersize=4, markeredgewidth=0.8, **style)
+        axes.text(x, y - 2.2, symbol, fontsize=_TEXT, fontweight="bold", ha="center", **style)
+
+
+def colour_scale(label: str, values: NDArray[np.float64]) -> Scale:
+    """Return how colours follow the values of a label; NaN is missing.
+
+    A flag has two colours; where the sign means something, colours diverge from 0; where most
+    values are far below the largest one they go by the square root, with a colour for exactly 0.
+    """
+    schema = _KNOWN.get(label)
+    finite = values[np.isfinite(values)]
+    if schema is not None and schema.kind == "flag":
+        return "flag"
+    low, high = finite.min(initial=np.inf), finite.max(initial=-np.inf)
+    if low < 0 < high and schema is not None and schema.group in SIGNED_GROUPS:
+        return "diverging"
+    skewed = low >= 0 and len(finite) > 0 and np.median(finite) * _LONG_TAIL < high
+    return "root" if skewed else "linear"
 
 
 def map_figure(pairs: Pairs, label: str) -> Figure:
@@ -100,38 +139,69 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
         expected = f"one of the labels {', '.join(names)}"
         raise ParseError(pairs.path, None, expected, quote(label))
     values = pairs.label(label)
-    finite = np.isfinite(values)
-    if not finite.any():
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         raise ParseError(pairs.path, None, f"pairs with {label}", "none")
     turns = label in ANTISYMMETRIC
     numbers, matrix = element_matrix(pairs.atomic_numbers, values, -values if turns else values)
-    figure = _figure(13.5, 12.5)
+    scale = colour_scale(label, values)
+    figure = _figure(6.4)
     axes = figure.subplots()
-    axes.set_facecolor("0.6")
-    unit = pairs.label_units[names.index(label)]
-    named = label if unit in ("1", "0/1", "") else f"{label} [{unit}]"
-    schema = next((known for known in LABELS if known.name == label), None)
-    low, high = float(values[finite].min()), float(values[finite].max())
-    signed = low < 0 < high and schema is not None and schema.group in SIGNED_GROUPS
-    drawn = axes.imshow(matrix, interpolation="nearest", **_colours(low, high, signed=signed))
-    figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02).set_label(named, fontsize=12)
-    symbols = [SYMBOLS[z - 1] for z in numbers]
-    axes.set_xticks(range(len(symbols)), symbols, fontsize=6.5, rotation=90)
-    axes.set_yticks(range(len(symbols)), symbols, fontsize=6.5)
-    axes.tick_params(labeltop=True, labelright=False, length=0)
+    drawn = axes.imshow(
+        matrix, interpolation="nearest", **_colours(scale, finite.min(), finite.max())
+    )
+    schema = _KNOWN.get(label)
+    name = _in_unit(schema.title if schema else label, pairs.label_units[names.index(label)])
+    bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02, shrink=0.85)
+    bar.set_label(name, fontsize=_TEXT + 1)
+    bar.ax.tick_params(labelsize=_TEXT)
+    if scale == "flag":
+        bar.set_ticks([0, 1], labels=["no", "yes"])
+    _name_greys(axes, values, matrix if scale == "root" else None)
+    _name_elements(axes, numbers)
     if turns:
-        axes.set_ylabel("first atom")
-        axes.set_xlabel("second atom, at larger z")
-    for start in PERIOD_STARTS:
-        edge = int(np.searchsorted(numbers, start)) - 0.5
+        axes.set_ylabel("first atom", fontsize=_TEXT)
+        axes.set_xlabel("second atom, at larger z", fontsize=_TEXT)
+    return figure
+
+
+def _name_greys(
+    axes: Axes, values: NDArray[np.float64], matrix: NDArray[np.float64] | None
+) -> None:
+    """Say what is missing in a hatching, and draw what is exactly 0 in a `matrix` in grey."""
+    from matplotlib.colors import ListedColormap  # noqa: PLC0415
+    from matplotlib.patches import Patch  # noqa: PLC0415
+
+    axes.patch.set(facecolor="white", edgecolor="0.7", hatch=_HATCH, linewidth=0)
+    keys = []
+    if matrix is not None and (zeros := int((values == 0).sum())):
+        grey = np.where(matrix == 0, 0.0, np.nan)
+        axes.imshow(grey, interpolation="nearest", cmap=ListedColormap([_ZERO]))
+        keys.append(Patch(facecolor=_ZERO, label=f"exactly 0: {zeros:,} pairs"))
+    if missing := int(np.isnan(values).sum()):
+        style: dict[str, Any] = {"facecolor": "white", "edgecolor": "0.7", "hatch": _HATCH}
+        keys.append(Patch(**style, label=f"missing: {missing:,} pairs"))
+    if keys:
+        axes.figure.legend(
+            handles=keys, loc="outside upper left", ncols=2, fontsize=_TEXT, frameon=False
+        )
+
+
+def _name_elements(axes: Axes, numbers: NDArray[np.int64]) -> None:
+    """Write the symbols of atomic numbers at rows and columns, and part the periods."""
+    symbols = np.array([SYMBOLS[z - 1] for z in numbers.tolist()])
+    # In two rows, so that neighbours do not touch.
+    for start, minor in ((0, False), (1, True)):
+        places = np.arange(start, len(symbols), 2)
+        axes.set_xticks(places, symbols[places], minor=minor)
+        axes.set_yticks(places, symbols[places], minor=minor)
+    axes.tick_params(which="both", labelsize=_SMALL, length=0, pad=2)
+    axes.tick_params(which="minor", pad=10)
+    for first in PERIOD_STARTS:
+        edge = int(np.searchsorted(numbers, first)) - 0.5
         if 0 < edge < len(symbols) - 1:
             for line in (axes.axhline, axes.axvline):
-                line(edge, color="black" if signed else "white", linewidth=0.7)
-    have = int((~np.isnan(values)).sum())
-    title = f"{named}: {schema.meaning if schema else ''}\n"
-    title += f"{have} of {len(values)} pairs; grey: missing; lines: periods"
-    axes.set_title(title, fontsize=12, pad=14)
-    return figure
+                line(edge, color="black", linewidth=0.4)
 
 
 def element_matrix(
@@ -150,18 +220,29 @@ def element_matrix(
     return numbers, matrix
 
 
-def _figure(width: float, height: float) -> Figure:
-    """Return an empty figure of a size in inches."""
+def _figure(height: float) -> Figure:
+    """Return an empty figure of a height in inches."""
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise ImportError('figures need matplotlib: python -m pip install ".[plot]"') from error
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(_WIDTH, height), layout="constrained")
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG file, whole or not at all, the same bytes every time."""
-    with staging(path.parent) as staged:
-        # Without the version of matplotlib that it would write into the file.
-        figure.savefig(staged / "picture", format="png", dpi=150, metadata={"Software": None})
+def save_figure(figure: Figure, path: Path, dpi: int = 150) -> None:
+    """Write a figure as PNG, PDF or SVG, as the suffix says, whole or not at all.
+
+    The bytes are the same every time: no date and no version of matplotlib is in them. Letters in
+    a PDF or SVG file are text, to be searched and edited.
+    """
+    from matplotlib import rc_context  # noqa: PLC0415 - an extra
+
+    kind = path.suffix.lower().removeprefix(".")
+    unsaid = {"png": ["Software"], "pdf": ["Creator", "Producer", "CreationDate"]}
+    metadata = dict.fromkeys(unsaid.get(kind, ["Creator", "Date"]))
+    with (
+        staging(path.parent) as staged,
+        rc_context({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "twobody"}),
+    ):
+        figure.savefig(staged / "picture", format=kind, dpi=dpi, metadata=metadata)
         publish([(staged / "picture", path)], path.parent)

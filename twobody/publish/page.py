@@ -1,8 +1,8 @@
 """One self-contained page to explore an archive in a browser, without a network.
 
-The page is ``templates/page.html`` with the numbers of the archive and plotly.js (which the extra
-``plot`` installs) put in. Images that are products of amplitudes and basis are rendered there from
-these; of other encodings it holds the pixels, deflated.
+The page is ``templates/page.html`` with the style, the scripts and the numbers of the archive put
+in. Images that are products of amplitudes and basis are rendered there from these, to the bit; of
+others it holds pictures: pixels rounded to `LEVELS` steps of the largest one of each picture.
 """
 
 from __future__ import annotations
@@ -21,14 +21,20 @@ from numpy.typing import NDArray
 from twobody.archive.container import Container
 from twobody.archive.reader import pairs_in
 from twobody.check.describe import describe_labels
-from twobody.elements import PERIOD_STARTS, SYMBOLS
+from twobody.elements import COVALENT_RADII, PERIOD_STARTS, SHORTEST_PHYSICAL_BOND, SYMBOLS
 from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.files import publish, staging
-from twobody.labels import ANTISYMMETRIC, LABELS, SIGNED_GROUPS
-from twobody.pairs import Pairs
+from twobody.labels import ANTISYMMETRIC, LABELS, Label
+from twobody.pairs import Pairs, distances
+from twobody.publish.figures import colour_scale
 
-_FIRST_LABEL = "e_g_ev"  # shown when the page opens
+LEVELS = 50
+"""Steps between 0 and the largest pixel: as fine as a screen shows, in a tenth of the room."""
+
+# Shown when the page opens, where they are there.
+_FIRST_LABEL, _OTHER_LABEL, _FIRST_PAIR = "e_g_ev", "distance_ang", "Cl_Na"
+_SCRIPTS = ["data.js", "colours.js", "map.js", "elements.js", "pair.js", "charts.js", "page.js"]
 
 
 def write_page(path: Path, archive: Container) -> None:
@@ -38,17 +44,18 @@ def write_page(path: Path, archive: Container) -> None:
     ------
     ParseError
         The archive cannot be read.
-    ImportError
-        plotly is not installed.
     """
-    try:
-        from plotly.offline import get_plotlyjs  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise ImportError('the page needs plotly: python -m pip install ".[plot]"') from error
-    template = (files("twobody.publish") / "templates/page.html").read_text(encoding="utf-8")
-    content = script_json(page_content(pairs_in(archive), archive.content_digest()))
-    before, between, after = re.split("@DATA@|@PLOTLY@", template)
-    page = f"{before}{content}{between}{get_plotlyjs()}{after}"
+    templates = files("twobody.publish") / "templates"
+
+    def read(*names: str) -> str:
+        return "\n".join((templates / name).read_text(encoding="utf-8") for name in names)
+
+    parts = {
+        "@STYLE@": read("page.css"),
+        "@DATA@": script_json(page_content(pairs_in(archive), archive.content_digest())),
+        "@SCRIPT@": read(*_SCRIPTS),
+    }
+    page = re.sub("|".join(parts), lambda found: parts[found[0]], read("page.html"))
     with staging(path.parent) as staged:
         (staged / "page").write_text(page, encoding="utf-8", newline="\n")
         publish([(staged / "page", path)], path.parent)
@@ -61,63 +68,85 @@ def script_json(content: Any) -> str:
 
 
 def page_content(pairs: Pairs, digest: str) -> dict[str, Any]:
-    """Return what the page shows; arrays as base64 of their little-endian bytes."""
+    """Return what the page shows; arrays deflated, as base64 of their little-endian bytes."""
     numbers = np.unique(pairs.atomic_numbers)
     starts = np.searchsorted(numbers, PERIOD_STARTS)
     labels = describe_labels(pairs)
     names = [label["name"] for label in labels]
     known = {label.name: label for label in LABELS}
     for label in labels:
-        schema = known.get(label["name"])
-        label["meaning"] = schema.meaning if schema else ""
-        label["antisymmetric"] = label["name"] in ANTISYMMETRIC
-        label["signed"] = schema is not None and schema.group in SIGNED_GROUPS
+        name = label["name"]
+        schema = known.get(name, Label(name, "", "number", "", "", "", title=name))
+        label |= {key: getattr(schema, key) for key in ("title", "group", "meaning")}
+        label["scale"] = colour_scale(name, pairs.label(name))
+        label["antisymmetric"] = name in ANTISYMMETRIC
     provenance = dict(pairs.provenance or {})
     provenance.pop("units", None)  # the labels say them
+    symbols = [SYMBOLS[z - 1] for z in numbers]
     return {
         "file": pairs.path.name,
         "content_sha256": digest,
-        "provenance": {key: json.dumps(value) for key, value in provenance.items()},
+        "provenance": {
+            key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in provenance.items()
+        },
         "pairs": pairs.elements.tolist(),
-        "elements": [SYMBOLS[z - 1] for z in numbers],
+        "elements": [{"symbol": s, "radius": COVALENT_RADII.get(s)} for s in symbols],
+        "shortest_bond": SHORTEST_PHYSICAL_BOND,
         "period_starts": [int(k) for k in np.unique(starts) if 0 < k < len(numbers)],
         "labels": labels,
-        "first_label": names.index(_FIRST_LABEL) if _FIRST_LABEL in names else 0,
-        "label_values": _base64(pairs.label_values, "<f8"),
-        "geometries": _base64(pairs.geometries, "<f4"),
+        "first_label": _place(_FIRST_LABEL, names),
+        "other_label": _place(_OTHER_LABEL, names),
+        "first_pair": _place(_FIRST_PAIR, pairs.names.tolist()),
+        "values": _packed(pairs.label_values.T, "<f8"),
+        "bonds": _packed(distances(pairs.rows["positions"]), "<f8"),
+        "charges": _packed(pairs.rows["charges"], "<f8"),
         **_image_content(pairs),
     }
 
 
 def _image_content(pairs: Pairs) -> dict[str, Any]:
-    """Return the channels, and what the page has of their pixels: products, or pixels, deflated."""
+    """Return the channels, and what the page has of their pixels: products, or pictures."""
     encoding = get_encoding(pairs.encoding)
     if pairs.images is None:
         raise ParseError(pairs.path, None, "an archive with images", "none")
     singles = [pairs.take(slice(i, i + 1)) for i in range(len(pairs))]
     spatial = [c for c in encoding.channels if len(encoding.atom_pixels(c, singles[0]))]
-    content = {
-        "encoding": encoding.name,
-        "channels": [
-            {"name": c.name, "unit": c.unit, "formula": c.formula, "spatial": c in spatial}
-            for c in encoding.channels
-        ],
-        "atoms": [encoding.atom_pixels(spatial[0], pair).tolist() for pair in singles]
-        if spatial
-        else [],
-        "size": encoding.size,
+    atoms = [encoding.atom_pixels(spatial[0], pair) for pair in singles] if spatial else []
+    channels = [
+        {"name": c.name, "unit": c.unit, "formula": c.formula, "spatial": c in spatial}
+        for c in encoding.channels
+    ]
+    content: dict[str, Any] = {
+        "channels": channels,
+        "atoms": _packed(np.array(atoms), "<f4"),
+        "size": pairs.images.shape[-1],
     }
     if (products := encoding.products(pairs.images)) is not None:
         amplitudes, basis = products
-        arrays = {"amplitudes": _base64(amplitudes, "<f8"), "basis": _base64(basis, "<f4")}
-        return content | arrays | {"size": basis.shape[2]}
+        return content | {
+            "amplitudes": _packed(amplitudes, "<f8"),
+            "basis": _packed(basis, "<f4"),
+        }
     images = pairs.images[:]
-    halves = images.astype("<f2")
-    pixels = halves if (halves == images).all() else images.astype("<f4")
-    packed = [zlib.compress(image.tobytes(), wbits=-zlib.MAX_WBITS) for image in pixels]
-    texts = [base64.b64encode(data).decode("ascii") for data in packed]
-    return content | {"pixels": texts, "pixel_type": pixels.dtype.str}
+    pixels, largest = [], np.empty(images.shape[:2])
+    for k, channel in enumerate(channels):
+        image = images[:, k]
+        finite = np.isfinite(image)
+        largest[:, k] = np.abs(image, where=finite, out=np.zeros_like(image)).max((1, 2))
+        unit = np.maximum(largest[:, k], np.finfo(np.float32).tiny)[:, None, None] / LEVELS
+        levels = np.where(finite, np.rint(np.where(finite, image, 0) / unit), -128).astype(np.int8)
+        # Of an image that is its own mirror the lower half says all.
+        channel["mirrored"] = bool((levels == levels[:, ::-1]).all())
+        half = levels.shape[1] // 2 if channel["mirrored"] else 0
+        pixels.append(_packed(levels[:, half:], "i1"))
+    return content | {"levels": LEVELS, "pixels": pixels, "largest": _packed(largest, "<f4")}
 
 
-def _base64(array: NDArray[Any], dtype: str) -> str:
-    return base64.b64encode(array.astype(dtype).tobytes()).decode("ascii")
+def _place(name: str, names: list[str]) -> int:
+    return names.index(name) if name in names else 0
+
+
+def _packed(array: NDArray[Any], dtype: str) -> str:
+    deflated = zlib.compress(array.astype(dtype).tobytes(), 9, wbits=-zlib.MAX_WBITS)
+    return base64.b64encode(deflated).decode("ascii")
