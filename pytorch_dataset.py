@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
+from twobody.archive.layout import SHIPPED
 from twobody.encodings import get_encoding
 from twobody.samples import LazySequence, Missing, PairSamples, whole
 from twobody.text import PathLike
@@ -29,8 +30,9 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
 
     Parameters
     ----------
-    path : path
-        ``dataset_combined.npz``, ours or the original project's.
+    path : path, optional
+        ``dataset_combined.npz``, ours or the original project's; by default the 2,850 pairs that
+        come with the package.
     target_label : str or sequence of str
     transform, target_transform : callable, optional
         Applied to the image and to the target of each sample.
@@ -57,7 +59,7 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
 
     def __init__(
         self,
-        path: PathLike,
+        path: PathLike = SHIPPED,
         target_label: str | Sequence[str] = "e_g_ev",
         *,
         transform: Callable[[Tensor], Any] | None = None,

@@ -15,6 +15,7 @@ from torch_geometric.data import Batch, Data, Dataset, InMemoryDataset
 from torch_geometric.data.separate import separate
 from torch_geometric.loader.dataloader import Collater
 
+from twobody.archive.layout import SHIPPED
 from twobody.elements import SYMBOLS
 from twobody.samples import LazySequence, Missing, PairSamples, whole
 from twobody.text import PathLike
@@ -48,8 +49,9 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
 
     Parameters
     ----------
-    path : path
-        ``dataset_combined.npz``, ours or the original project's.
+    path : path, optional
+        ``dataset_combined.npz``, ours or the original project's; by default the 2,850 pairs that
+        come with the package.
     target_labels : sequence of str
     transform : callable, optional
         Applied to a graph each time it is taken.
@@ -83,7 +85,7 @@ class TwoBodyGraphDataset(PairSamples, Dataset):  # type: ignore[misc]  # PyG ha
 
     def __init__(
         self,
-        path: PathLike,
+        path: PathLike = SHIPPED,
         target_labels: Sequence[str] = ("e_g_ev",),
         *,
         transform: Callable[[Data], Any] | None = None,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from twobody.archive.layout import (
     FORMAT_VERSION,
     ORIGINAL_MEMBERS,
     PAIR_NUMBERS,
+    made_again,
     members,
 )
 from twobody.elements import ATOMIC_NUMBERS
@@ -32,7 +34,7 @@ def read(path: PathLike) -> Pairs:
 
     Members, dtypes and shapes are checked before data are read. Labels and metadata come from
     numbers and texts, not from the dicts; images are made from what the encoding stores of them, if
-    that is less.
+    that is less, and from the numbers of the pairs where the archive holds no images.
 
     Raises
     ------
@@ -116,6 +118,9 @@ def layout_faults(archive: Container) -> Iterator[ParseError]:
     """
     origin = origin_of(archive)
     expected = members(origin.encoding, origin.version)
+    follow = made_again(origin.encoding)
+    if origin.version >= 2 and not follow & archive.members.keys():
+        expected = {name: member for name, member in expected.items() if name not in follow}
     sizes: dict[str, int] = {}
     for name in (name for name in archive.members if name not in expected):
         yield ParseError(archive.path, None, "members of a dataset archive only", quote(name))
@@ -152,7 +157,7 @@ def check_shape(
     expected = [sizes.get(s, s) if isinstance(s, str) else s for s in symbols]
     if list(shape) != expected:
         raise archive.error(name, f"shape [{', '.join(map(str, expected))}]", f"{list(shape)}")
-    if name == "images" and 0 in shape:
+    if name in ("images", "geometries") and 0 in shape:
         raise archive.error(name, "at least one pair and one pixel", f"shape {list(shape)}")
 
 
@@ -167,12 +172,15 @@ def _read_ours(archive: Container) -> Pairs:
     if names != list(METADATA_NAMES):
         raise archive.error("metadata_names", ", ".join(METADATA_NAMES), quote(", ".join(names)))
     columns: dict[str, Any] = {name: archive.read(name) for name in COLUMNS}
-    images = encoding.stored(archive.read)
+    images = encoding.stored(archive.read) if "images" in archive.members else None
     rows = rows_of(archive.read("geometries"), archive.read("metadata_values"))
-    numbers = {name: archive.read(name) for name in PAIR_NUMBERS} if version >= 2 else None
-    for name, values in (numbers or encoding.numbers_in(images)).items():
+    if images is not None and version < 2:
+        numbers = encoding.numbers_in(images)
+    else:
+        numbers = {name: archive.read(name) for name in PAIR_NUMBERS}
+    for name, values in numbers.items():
         rows[name] = values
-    return Pairs(
+    pairs = Pairs(
         path=archive.path,
         names=archive.read("pair_names"),
         rows=rows,
@@ -181,6 +189,7 @@ def _read_ours(archive: Container) -> Pairs:
         provenance=provenance,
         **columns,
     )
+    return replace(pairs, images=encoding.encode(pairs)) if images is None else pairs
 
 
 def rows_of(geometries: NDArray[Any], metadata: ArrayLike) -> NDArray[np.void]:

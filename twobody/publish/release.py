@@ -16,8 +16,9 @@ from string import Template
 
 from twobody import __version__
 from twobody.analysis import ANALYSIS, ANALYSIS_FILES
-from twobody.archive.layout import ARCHIVE
+from twobody.archive.layout import ARCHIVE, SHIPPED
 from twobody.archive.reader import read
+from twobody.archive.writer import write_numbers
 from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.files import publish_folder, sha256, staging
@@ -86,6 +87,8 @@ def write_release(folder: Path, archive: Path, source: Path) -> Path:
             (release / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(origin, release / name)
         pairs = read(release / ARCHIVE)
+        with (release / "twobody" / SHIPPED.name).open("wb") as file:
+            write_numbers(file, pairs)  # the loaders open it where no path is given
         metadata = describe(release, len(pairs), release_date(source / CITATION))
         _write(release / CARD, card(pairs))
         _write(release / CROISSANT, json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
