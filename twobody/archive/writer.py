@@ -67,7 +67,7 @@ def write_numbers(file: IO[bytes], pairs: Pairs) -> None:
     np.savez_compressed(file, **_numbers(pairs))
 
 
-def _numbers(pairs: Pairs) -> dict[str, NDArray[Any]]:
+def _numbers(pairs: Pairs) -> dict[str, Any]:
     """Return the members from which the others follow."""
     layout = members(get_encoding(pairs.encoding))
     arrays: dict[str, NDArray[Any]] = {
