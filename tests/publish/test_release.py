@@ -151,6 +151,19 @@ def test_one_step_trains_on_graphs_where_torch_geometric_is_too(release):
     assert result.returncode == 0, result.stderr
 
 
+def test_without_a_path_a_release_loads_its_own_pairs(release):
+    (release / "dataset_combined.npz").unlink()
+    script = """
+from pathlib import Path
+from twobody import TwoBodyDataset
+
+dataset = TwoBodyDataset(target_label="e_homo_ev", encoding="field")
+print(*dataset.pair_names, *dataset[0][0].shape)
+"""
+    result = run_alone(release, script, OTHERS | SCRIPTS | {"tqdm"})
+    assert result.stdout.split() == [*SMALL, "10", "32", "32"], result.stderr
+
+
 def test_what_is_refused_there_cannot_be_imported(release):
     for name in ("pandas", "build_dataset"):
         result = run_alone(release, f"import {name}", OTHERS | SCRIPTS)
