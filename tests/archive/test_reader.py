@@ -353,7 +353,7 @@ def test_without_what_follows_from_the_rest_an_archive_gives_the_same_pairs(
 def test_an_archive_of_format_1_cannot_do_without_images(ours, tmp_path):
     provenance = npy(np.array('{"format_version": 1, "encoding": "published"}'))
     rewrite(ours, tmp_path / "old.npz", provenance=provenance, **dict.fromkeys(FOLLOW))
-    with pytest.raises(ParseError, match="members of a dataset archive only, found 'orbital_populations'"):
+    with pytest.raises(ParseError, match="archive only, found 'orbital_populations'"):
         read(tmp_path / "old.npz")
     numbers = dict.fromkeys([*FOLLOW, *PAIR_NUMBERS])
     rewrite(ours, tmp_path / "old.npz", provenance=provenance, **numbers)
