@@ -186,6 +186,7 @@ def test_load_labels_gives_the_table_of_the_analysis():
     assert labels.columns.tolist() == table.columns.tolist()
     assert labels.system_id_guess.tolist() == table.system_id_guess.tolist()
     numbers = table.drop(columns="system_id_guess").replace("", np.nan).astype(np.float64)
+    assert set(table.select_dtypes("int64")) == set(labels.select_dtypes("int64"))
     pd.testing.assert_frame_equal(
         labels[numbers.columns].astype(np.float64),
         numbers,

@@ -33,13 +33,16 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of this modu
 def load_labels() -> pd.DataFrame:
     """Return the labels of the 2,850 pairs that come with the package: a row a pair.
 
-    The index are the pairs' names, A_B, the columns those of ``analysis/all_labels.csv``; NaN is a
-    missing value. `twobody.labels.LABELS` has their units and meanings.
+    The index are the pairs' names, A_B, the columns those of ``analysis/all_labels.csv``: float64,
+    NaN where missing, int64 for counts and flags. `twobody.labels.LABELS` has their units and
+    meanings.
     """
     import pandas as pd  # noqa: PLC0415 - the datasets do without
 
+    from twobody.analysis import cells  # noqa: PLC0415
     from twobody.archive.layout import SHIPPED  # noqa: PLC0415
     from twobody.archive.reader import read  # noqa: PLC0415
 
     pairs = read(SHIPPED)
-    return pd.DataFrame(pairs.label_columns(), pd.Index(pairs.names, name="pair_name"))
+    columns = {name: cells(name, values) for name, values in pairs.label_columns().items()}
+    return pd.DataFrame(columns, pd.Index(pairs.names, name="pair_name"))
