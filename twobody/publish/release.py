@@ -24,7 +24,7 @@ from twobody.errors import ParseError
 from twobody.files import publish_folder, sha256, staging
 from twobody.labels import LABELS
 from twobody.pairs import Pairs
-from twobody.publish.croissant import describe
+from twobody.publish.croissant import KEYWORDS, describe
 from twobody.publish.schema_tables import channel_table, label_table, member_table
 from twobody.text import read_text
 
@@ -89,7 +89,8 @@ def write_release(folder: Path, archive: Path, source: Path) -> Path:
         pairs = read(release / ARCHIVE)
         with (release / "twobody" / SHIPPED.name).open("wb") as file:
             write_numbers(file, pairs)  # the loaders open it where no path is given
-        metadata = describe(release, len(pairs), release_date(source / CITATION))
+        citation = source / CITATION
+        metadata = describe(release, len(pairs), release_date(citation), address(citation))
         _write(release / CARD, card(pairs))
         _write(release / CROISSANT, json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
         lines = [f"{sha256(release / name)}  {name}\n" for name in sorted(_files(release))]
@@ -116,6 +117,12 @@ def release_date(citation: Path) -> str:
     return dates[0]
 
 
+def address(citation: Path) -> str | None:
+    """Return the address of the dataset's DOI; None where the citation file has none yet."""
+    doi = re.search(r"(?m)^doi: (\S+)$", read_text(citation))
+    return f"https://doi.org/{doi[1]}" if doi else None
+
+
 def card(pairs: Pairs) -> str:
     """Return the dataset card; its header is what the Hugging Face hub reads."""
     template = (files("twobody.publish") / "templates" / "card.md").read_text(encoding="utf-8")
@@ -126,6 +133,7 @@ def card(pairs: Pairs) -> str:
         version=__version__,
         n_pairs=f"{len(pairs):,}",
         n_labels=len(LABELS),
+        tags="\n".join(f"- {keyword}" for keyword in KEYWORDS),
         size_category=f"{limits[k - 1]}<n<{limits[k]}" if k else "n<1K",
         members=member_table(encoding),
         labels=label_table(),
