@@ -130,7 +130,10 @@ def test_without_the_extra_parquet_says_what_to_install_and_writes_nothing(path,
     command = [sys.executable, "-c", program, str(path), "--export", str(tmp_path / "out.parquet")]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert 'Parquet files need pyarrow: python -m pip install ".[parquet]"' in result.stderr
+    assert (
+        'Parquet files need pyarrow: python -m pip install "twobody-dataset[parquet]"'
+        in result.stderr
+    )
     assert list(tmp_path.iterdir()) == []
 
 

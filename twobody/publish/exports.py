@@ -68,7 +68,7 @@ def _write_parquet(path: Path, pairs: Pairs) -> None:
         import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError as error:
-        message = 'Parquet files need pyarrow: python -m pip install ".[parquet]"'
+        message = 'Parquet files need pyarrow: python -m pip install "twobody-dataset[parquet]"'
         raise ImportError(message) from error
     if pairs.images is None:
         raise ParseError(pairs.path, None, "an archive with images", "none")

@@ -150,7 +150,9 @@ def _figure(width: float, height: float) -> Figure:
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ImportError('figures need matplotlib: python -m pip install ".[plot]"') from error
+        raise ImportError(
+            'figures need matplotlib: python -m pip install "twobody-dataset[plot]"'
+        ) from error
     return Figure(figsize=(width, height), layout="constrained")
 
 

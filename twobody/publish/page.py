@@ -44,7 +44,9 @@ def write_page(path: Path, archive: Container) -> None:
     try:
         from plotly.offline import get_plotlyjs  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ImportError('the page needs plotly: python -m pip install ".[plot]"') from error
+        raise ImportError(
+            'the page needs plotly: python -m pip install "twobody-dataset[plot]"'
+        ) from error
     template = (files("twobody.publish") / "templates/page.html").read_text(encoding="utf-8")
     content = script_json(page_content(pairs_in(archive), archive.content_digest()))
     before, between, after = re.split("@DATA@|@PLOTLY@", template)
