@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from click.testing import CliRunner
 from shipped import ROOT, SMALL
 
 import check_npz
+from twobody import ParseError
 from twobody.archive.writer import write
 from twobody.encodings.published import PUBLISHED
 from twobody.labels import LABELS, NUMERIC_LABELS
+from twobody.publish.exports import export
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +110,23 @@ def test_the_library_datasets_finds_the_kinds_of_all_columns(table):
     assert features["e_g_ev"] == {"dtype": "float64", "_type": "Value"}
     about = json.loads(table.schema.metadata[b"twobody"])
     assert (about["encoding"], about["channels"]) == ("published", [*PUBLISHED.channel_names])
+
+
+def test_a_label_that_no_pair_has_keeps_its_type_and_a_count_beyond_64_bits_is_refused(
+    small, tmp_path
+):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    names, values = small.label_names.tolist(), small.label_values.copy()
+    values[:, [names.index("e_g_ev"), names.index("n_levels")]] = np.nan
+    export(tmp_path / "pairs.parquet", replace(small, label_values=values))
+    read = parquet.read_table(tmp_path / "pairs.parquet")
+    assert [str(read.schema.field(name).type) for name in ("e_g_ev", "n_levels")] == [
+        *("double", "int64")
+    ]
+    assert read["n_levels"].to_pylist() == [None] * 6
+    values[2, names.index("n_levels")] = 1e30
+    with pytest.raises(ParseError, match="expected n_levels of 64 bits"):
+        export(tmp_path / "pairs.parquet", replace(small, label_values=values))
 
 
 def test_a_picture_shows_the_channels_in_two_rows_from_black_to_white(table, small):

@@ -165,6 +165,13 @@ print(*dataset.pair_names, *dataset[0][0].shape)
     assert result.stdout.split() == [*SMALL, "10", "32", "32"], result.stderr
 
 
+def test_a_release_loads_its_own_labels(release):
+    script = "from pathlib import Path\nimport twobody, twobody.samples\n"
+    script += "print(*twobody.load_labels().index)\n"
+    result = run_alone(release, script, SCRIPTS | {"torch", "click"})
+    assert result.stdout.split() == [*SMALL], result.stderr
+
+
 def test_what_is_refused_there_cannot_be_imported(release):
     for name in ("pandas", "build_dataset"):
         result = run_alone(release, f"import {name}", OTHERS | SCRIPTS)

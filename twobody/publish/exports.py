@@ -20,7 +20,7 @@ from twobody.analysis import cells
 from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.files import publish, staging
-from twobody.labels import NUMERIC_LABELS
+from twobody.labels import LABELS, NUMERIC_LABELS
 from twobody.pairs import Image, Pairs
 
 _BLOCK = 128  # pairs whose images are in memory at a time: 5 MB
@@ -35,7 +35,7 @@ def export(path: Path, pairs: Pairs) -> None:
     ImportError
         pyarrow is needed and not installed.
     ParseError
-        Parquet is to hold images, and the archive has none.
+        Parquet is to hold a number that it has no type for.
     """
     with staging(path.parent) as staged:
         FORMATS[path.suffix.lower()](staged / "export", pairs)
@@ -73,7 +73,15 @@ def _write_parquet(path: Path, pairs: Pairs) -> None:
     if pairs.images is None:
         raise ParseError(pairs.path, None, "an archive with images", "none")
     table = {"pair_name": pairs.names, **pairs.geometry_columns(), **pairs.label_columns()}
-    columns = {name: pa.array(cells(name, values)) for name, values in table.items()}
+    whole = {label.name for label in LABELS if label.kind in ("count", "flag")}
+    columns = {}
+    for name, values in table.items():
+        number = pa.int64() if name in whole else pa.float64()
+        kind = pa.string() if values.dtype.kind == "U" else number
+        try:
+            columns[name] = pa.array(cells(name, values), kind)
+        except (OverflowError, pa.ArrowInvalid) as error:
+            raise ParseError(pairs.path, None, f"{name} of 64 bits", str(error)) from error
     features: dict[str, Any] = {
         name: {"dtype": {"double": "float64"}.get(str(c.type), str(c.type)), "_type": "Value"}
         for name, c in columns.items()

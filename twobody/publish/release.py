@@ -30,8 +30,9 @@ from twobody.text import read_text
 
 NAME = "TwoBody"
 LOADERS = ("pytorch_dataset.py", "pytorch_geometric_dataset.py")
-LOADER_MODULES = (  # what the loaders need of the package
-    *("__init__.py", "elements.py", "errors.py", "labels.py", "pairs.py", "samples.py", "text.py"),
+LOADER_MODULES = (  # what the loaders need of the package, and `load_labels`
+    *("__init__.py", "analysis.py", "elements.py", "errors.py", "labels.py", "pairs.py"),
+    *("samples.py", "text.py"),
     *("archive/__init__.py", "archive/container.py", "archive/layout.py", "archive/original.py"),
     *("archive/pickles.py", "archive/reader.py", "encodings/*.py"),
 )
