@@ -66,7 +66,7 @@ def python(tmp_path_factory):
     (wheel,) = folder.glob("twobody_dataset-*-py3-none-any.whl")
     venv.create(folder / "venv", with_pip=False)
     python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    pip = [sys.executable, "-m", "pip", "--python", str(python)]
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "venv")]
     subprocess.run([*pip, "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True)
     (site_packages,) = (folder / "venv").glob("**/site-packages")
     (site_packages / "others.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
