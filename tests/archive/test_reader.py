@@ -350,6 +350,23 @@ def test_without_what_follows_from_the_rest_an_archive_gives_the_same_pairs(
     assert (numbers.encoding, numbers.provenance) == (whole.encoding, whole.provenance)
 
 
+def test_numbers_of_more_pairs_than_the_file_can_hold_are_refused_before_anything_is_drawn(
+    ours, tmp_path
+):
+    with np.load(ours) as file:
+        arrays = {name: file[name] for name in MEMBERS.keys() - {*FOLLOW}}
+    n = 20_000
+    for name in arrays:
+        if "N" in MEMBERS[name].shape[:1]:
+            arrays[name] = np.resize(arrays[name][0], (n, *arrays[name].shape[1:]))
+    arrays["pair_names"] = np.arange(n).astype(str)
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, **arrays)
+    assert path.stat().st_size < 500_000
+    with pytest.raises(ParseError, match=r"images of at most .* found 819200000 bytes, of 20000"):
+        read(path)
+
+
 def test_an_archive_of_format_1_cannot_do_without_images(ours, tmp_path):
     provenance = npy(np.array('{"format_version": 1, "encoding": "published"}'))
     rewrite(ours, tmp_path / "old.npz", provenance=provenance, **dict.fromkeys(FOLLOW))

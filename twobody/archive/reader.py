@@ -6,6 +6,7 @@ No pickle is run in any case; see `twobody.archive.pickles`.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -23,10 +24,12 @@ from twobody.archive.layout import (
     members,
 )
 from twobody.elements import ATOMIC_NUMBERS
-from twobody.encodings import DEFAULT, ENCODINGS, Encoding
+from twobody.encodings import DEFAULT, ENCODINGS, Encoding, get_encoding
 from twobody.errors import ParseError
 from twobody.pairs import METADATA_NAMES, Pairs, empty_rows
 from twobody.text import PathLike, quote
+
+_MOST_DRAWN = 500  # times the size of a file without images may be drawn; for our own it is 141
 
 
 def read(path: PathLike) -> Pairs:
@@ -189,7 +192,17 @@ def _read_ours(archive: Container) -> Pairs:
         provenance=provenance,
         **columns,
     )
-    return replace(pairs, images=encoding.encode(pairs)) if images is None else pairs
+    return pairs if images is not None else _with_images(pairs, archive)
+
+
+def _with_images(pairs: Pairs, archive: Container) -> Pairs:
+    """Give pairs the images that follow from their numbers, unless a bomb is drawn by that."""
+    images = get_encoding(pairs.encoding).encode(pairs)
+    limit = max(_MOST_DRAWN * archive.file_size, archive.allowed_size)
+    if (size := math.prod(images.shape) * 4) > limit:
+        expected = f"images of at most {limit} bytes from a file of {archive.file_size}"
+        raise ParseError(archive.path, None, expected, f"{size} bytes, of {len(pairs)} pairs")
+    return replace(pairs, images=images)
 
 
 def rows_of(geometries: NDArray[Any], metadata: ArrayLike) -> NDArray[np.void]:
