@@ -225,7 +225,7 @@ def pictures(output: Path, results: Path, archive: Path) -> None:
     try:
         from twobody.benchmark.pictures import draw_all  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise click.UsageError(f'{error}: python -m pip install ".[plot]"') from error
+        raise click.UsageError(f'{error}: python -m pip install "twobody-dataset[plot]"') from error
     try:
         evaluator = Evaluator(read(archive))
         draw_all(results, leaderboard(results, evaluator), evaluator, output)

@@ -19,7 +19,10 @@ from twobody.check.against import check_against
 from twobody.check.compare import compare, format_comparison
 from twobody.check.describe import describe_pair, find_pair, format_overview, format_pair, overview
 from twobody.check.verify import checks_as_dicts, format_checks, has_errors, read_whole, verify
+from twobody.pairs import Pairs
 from twobody.publish import figures
+from twobody.publish.exports import FORMATS
+from twobody.publish.exports import export as write_export
 from twobody.publish.page import write_page
 
 _PATH = click.Path(path_type=Path)
@@ -43,6 +46,13 @@ class CannotRead(click.ClickException):
 )
 @click.option("--label", help=f"The label that --draw maps, by default {figures.DRAWN_LABEL}.")
 @click.option("--report", metavar="OUT.html", type=_NEW_FILE, help="Write a page to explore.")
+@click.option(
+    "--export",
+    metavar="OUT.SUFFIX",
+    type=_NEW_FILE,
+    help="Write the pairs for other programs: .extxyz (ASE, MACE, SchNetPack) or .parquet "
+    "(Hugging Face).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.version_option(__version__)
 def main(
@@ -54,6 +64,7 @@ def main(
     draw: Path | None,
     label: str | None,
     report: Path | None,
+    export: Path | None,
     as_json: bool,
 ) -> None:
     """See what is in FILE: members, labels, elements, pairs.
@@ -66,12 +77,13 @@ def main(
         "--compare": other is not None,
         "--draw": draw is not None,
         "--report": report is not None,
+        "--export": export is not None,
         "--pair": pair is not None and draw is None,
     }
     check_usage([mode for mode, asked in modes.items() if asked], pair, label, as_json=as_json)
     fine = True
     try:
-        check_new_files(file, draw=draw, report=report)
+        check_new_files(file, {draw: [*figures.FORMATS], report: [".html"], export: [*FORMATS]})
         # What is not finite is a finding, not NumPy's business.
         with np.errstate(all="ignore"), Container(file) as archive:
             if checks or against is not None:
@@ -85,14 +97,11 @@ def main(
                 pairs = read_whole(archive)
                 row = None if pair is None else find_pair(pairs, pair)
                 if draw is not None:
-                    name = label or figures.DRAWN_LABEL
-                    if row is None:
-                        figure = figures.map_figure(pairs, name)
-                    else:
-                        figure = figures.pair_figure(pairs, row)
-                    figures.save_figure(figure, draw, dpi=300)
+                    draw_figure(draw, pairs, row, label or figures.DRAWN_LABEL)
                 elif report is not None:
                     write_page(report, archive)
+                elif export is not None:
+                    write_export(export, pairs)
                 elif row is not None:
                     content = describe_pair(pairs, row)
                     show(content, format_pair(content), as_json=as_json)
@@ -113,20 +122,26 @@ def check_usage(modes: list[str], pair: str | None, label: str | None, *, as_jso
         raise click.UsageError(f"{' and '.join(modes)} do not go together.")
     if label is not None and (modes != ["--draw"] or pair is not None):
         raise click.UsageError("--label goes with --draw, and without --pair.")
-    if as_json and modes in (["--draw"], ["--report"]):
+    if as_json and modes in (["--draw"], ["--report"], ["--export"]):
         raise click.UsageError(f"{modes[0]} prints nothing that could be JSON.")
 
 
-def check_new_files(file: Path, *, draw: Path | None, report: Path | None) -> None:
+def check_new_files(file: Path, suffixes: dict[Path | None, list[str]]) -> None:
     """Refuse names that say something else than what is written: another format, or the archive."""
-    for path, suffixes in ((draw, figures.FORMATS), (report, (".html",))):
+    for path, allowed in suffixes.items():
         if path is None:
             continue
         with suppress(FileNotFoundError):
             path.stat()  # a link that leads to itself is an OSError
-        if path.suffix.lower() not in suffixes or os.path.realpath(path) == os.path.realpath(file):
-            expected = f"a new file with the suffix {' or '.join(suffixes)}"
+        if path.suffix.lower() not in allowed or os.path.realpath(path) == os.path.realpath(file):
+            expected = f"a new file with the suffix {' or '.join(allowed)}"
             raise ParseError(path, None, expected, f"{path.name!r}")
+
+
+def draw_figure(path: Path, pairs: Pairs, row: int | None, label: str) -> None:
+    """Draw a pair or, without one, the map of a label."""
+    figure = figures.map_figure(pairs, label) if row is None else figures.pair_figure(pairs, row)
+    figures.save_figure(figure, path, dpi=300)
 
 
 def show_checks(archive: Container, against: Path | None, *, as_json: bool) -> bool:

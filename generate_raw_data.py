@@ -204,7 +204,7 @@ def run(
         report(output, account)
     except ModuleNotFoundError as error:
         extra = "generate" if scheduler is None else "dask"
-        install = f'python -m pip install ".[{extra}]"'
+        install = f'python -m pip install "twobody-dataset[{extra}]"'
         raise click.ClickException(f"{error.name} is not installed: {install}") from error
     except (ParseError, OSError) as error:
         raise click.ClickException(str(error)) from error

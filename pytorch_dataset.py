@@ -10,11 +10,14 @@ import numpy as np
 try:
     import torch
 except ImportError as error:
-    raise ImportError('the loaders need PyTorch: python -m pip install ".[torch]"') from error
+    raise ImportError(
+        'the loaders need PyTorch: python -m pip install "twobody-dataset[torch]"'
+    ) from error
 from torch import Tensor
 from torch.utils.data import Dataset
 from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
+from twobody.archive.layout import SHIPPED
 from twobody.encodings import get_encoding
 from twobody.samples import Labels, LazySequence, Missing, PairSamples, one_of, whole
 from twobody.text import PathLike
@@ -32,8 +35,9 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
 
     Parameters
     ----------
-    path : path
-        ``dataset_combined.npz``, ours or the original project's.
+    path : path, optional
+        ``dataset_combined.npz``, ours or the original project's; by default the 2,850 pairs that
+        come with the package.
     target_label, target_labels : str or sequence of str
         Two names of one argument; by default "e_g_ev".
     transform, target_transform : callable, optional
@@ -61,7 +65,7 @@ class TwoBodyDataset(PairSamples, Dataset[tuple[Any, Any]]):
 
     def __init__(
         self,
-        path: PathLike,
+        path: PathLike = SHIPPED,
         target_label: Labels | None = None,
         *,
         target_labels: Labels | None = None,

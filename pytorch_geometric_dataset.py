@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 try:
     from torch_geometric.data import Data, InMemoryDataset
 except ImportError as error:
-    message = 'graphs need PyTorch Geometric: python -m pip install ".[torch]"'
+    message = 'graphs need PyTorch Geometric: python -m pip install "twobody-dataset[torch]"'
     raise ImportError(message) from error
 import torch
 from torch import Tensor
 from torch_geometric.data.collate import collate
 from torch_geometric.data.separate import separate
 
+from twobody.archive.layout import SHIPPED
 from twobody.graphs import Graphs, channel_means, store
 from twobody.samples import Labels, Missing, PairSamples, one_of
 from twobody.text import PathLike
@@ -53,8 +54,9 @@ class TwoBodyGraphDataset(PairSamples, InMemoryDataset):  # type: ignore[misc]
 
     Parameters
     ----------
-    path : path
-        ``dataset_combined.npz``, ours or the original project's.
+    path : path, optional
+        ``dataset_combined.npz``, ours or the original project's; by default the 2,850 pairs that
+        come with the package.
     target_labels, target_label : sequence of str or str
         Two names of one argument; by default "e_g_ev".
     transform : callable, optional
@@ -89,7 +91,7 @@ class TwoBodyGraphDataset(PairSamples, InMemoryDataset):  # type: ignore[misc]
 
     def __init__(
         self,
-        path: PathLike,
+        path: PathLike = SHIPPED,
         target_labels: Labels | None = None,
         *,
         target_label: Labels | None = None,

@@ -1,4 +1,7 @@
-"""Put the tables of the schema into the pages: ``python -m docs.make_tables`` after a change."""
+"""After a change: put the tables of the schema into the pages, and the pairs into the package.
+
+``python -m docs.make_tables``, where `build_dataset.py` has built ``dataset_combined.npz``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from twobody.archive.layout import ARCHIVE, SHIPPED
+from twobody.archive.reader import read
+from twobody.archive.writer import write_numbers
 from twobody.encodings.published import PUBLISHED
 from twobody.publish.schema_tables import channel_table, label_table, member_table
 
@@ -30,3 +36,6 @@ if __name__ == "__main__":
     for path in PAGES:
         old = path.read_text(encoding="utf-8")
         path.write_text(with_tables(old), encoding="utf-8", newline="\n")
+    pairs = read(ROOT / ARCHIVE)
+    with SHIPPED.open("wb") as file:
+        write_numbers(file, pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -69,14 +70,34 @@ def test_all_labels_csv_has_the_name_of_the_pair_and_the_37_labels(folder):
 def test_any_numbers_and_texts_come_back_from_a_csv_file(rows):
     numbers, texts = zip(*rows, strict=True)
     names = np.array(["H_H"] * len(rows))
-    columns = [names, np.array(numbers), np.array(texts, dtype=object)]
+    columns = {
+        "pair_name": names,
+        "number": np.array(numbers),
+        "text": np.array(texts, dtype=object),
+    }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "table.csv")
-        _write_csv(path, ["pair_name", "number", "text"], _rows(columns))
+        _write_csv(path, columns, _rows(columns))
         with path.open(newline="", encoding="utf-8") as file:
             header, *lines = csv.reader(file, strict=True)
     assert header == ["pair_name", "number", "text"]
-    assert lines == [["H_H", "" if math.isnan(n) else repr(n), text] for n, text in rows]
+    assert lines == [["H_H", "" if math.isnan(n) else repr(n + 0.0), text] for n, text in rows]
+
+
+def test_counts_and_flags_are_integers_and_no_zero_has_a_sign(folder):
+    rows = rows_of(folder / "all_labels.csv")
+    whole = [label.name for label in NUMERIC_LABELS if label.kind in ("count", "flag")]
+    assert len(whole) == 8
+    assert all(re.fullmatch("[0-9]+", row[name]) for row in rows for name in whole)
+    for table in (rows, rows_of(folder / "geometry_data.csv")):
+        assert "-0.0" not in {cell for row in table for cell in row.values()}
+
+
+def test_a_count_of_any_size_is_written_and_one_that_is_missing_is_empty(small, tmp_path):
+    values = [3e38, np.nan, 0.0, 1.0, 2.0, -0.0]
+    write_analysis(tmp_path, with_label(small, "n_levels", values))
+    cells = [row["n_levels"] for row in rows_of(tmp_path / "all_labels.csv")]
+    assert cells == [str(int(3e38)), "", "0", "1", "2", "0"]
 
 
 def test_a_missing_label_is_an_empty_cell(folder):
@@ -137,8 +158,8 @@ def test_any_number_reads_back_as_the_same_float64(small, values):
         write_analysis(Path(folder), with_label(small, "total_energy_ev", values))
         rows = rows_of(Path(folder, "all_labels.csv"))
     cells = [float(row["total_energy_ev"]) for row in rows]
-    assert list(map(math.copysign, [1] * 6, cells)) == list(map(math.copysign, [1] * 6, values))
     assert cells == values
+    assert all(math.copysign(1, cell) == 1 for cell in cells if cell == 0)
 
 
 def test_the_summary_begins_with_this_build_beside_the_published_dataset(archive):

@@ -435,7 +435,7 @@ def test_without_the_extra_a_picture_says_what_to_install(built, tmp_path):
     command = [sys.executable, "-c", code, str(built), "--draw", str(tmp_path / "out.png")]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert 'python -m pip install ".[plot]"' in result.stderr
+    assert 'python -m pip install "twobody-dataset[plot]"' in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert not (tmp_path / "out.png").exists()
 

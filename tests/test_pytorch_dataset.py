@@ -168,7 +168,7 @@ def test_where_pytorch_is_missing_the_message_says_what_installs_it(lacking, mod
     assert result.returncode == 1
     message = result.stderr.splitlines()[-1]
     assert message.startswith("ImportError: ")
-    assert message.endswith(': python -m pip install ".[torch]"')
+    assert message.endswith(': python -m pip install "twobody-dataset[torch]"')
 
 
 def test_other_datasets_are_collated_as_ever():

@@ -1,6 +1,8 @@
 """The README is true: its commands and snippets run as they stand there."""
 
+import re
 import shlex
+import tomllib
 
 import pytest
 from pages import ROOT, blocks, run
@@ -13,6 +15,20 @@ def test_the_set_up_commands_are_the_ones_that_the_workflow_runs():
     workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
     for command in SETUP:
         assert f"run: {command.strip()}\n" in workflow
+
+
+def test_powershell_gets_the_same_commands_without_what_it_lacks():
+    (powershell,) = blocks(README, "powershell")
+    assert powershell.splitlines() == [c for line in SETUP for c in line.strip().split(" && ")]
+
+
+def test_the_table_of_extras_names_them_all():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    table = README.read_text(encoding="utf-8").partition("| extra |")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.splitlines()[3:]]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(
+        project["optional-dependencies"]
+    )
 
 
 @pytest.mark.parametrize("line", [line for block in COMMANDS for line in block.splitlines()])

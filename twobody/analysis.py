@@ -1,6 +1,6 @@
 """``analysis/``: the labels and geometries as CSV files, and a summary to read.
 
-Numbers are written so that reading them back gives the same float64.
+Numbers are written so that reading them back gives the same float64; -0 is written as 0.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ PUBLISHED: dict[str, tuple[float, float, float, float]] = {  # label: mean, std,
 PUBLISHED_METAL_LIKE = 0.74  # share of the pairs
 PUBLISHED_COVERAGE = {"e_g_ev": 2840, "softness_evinv": 987}
 
+_WHOLE = {label.name for label in LABELS if label.kind in ("count", "flag")}
 _ROWS = 1024
 _MOST_VALUES = 10  # of a text label in the summary
 
@@ -43,8 +44,8 @@ def write_analysis(folder: Path, pairs: Pairs) -> None:
     """Write the two CSV files and the summary into `folder`."""
     labels = pairs.label_columns()
     for file, columns in ((LABELS_CSV, labels), (GEOMETRY_CSV, pairs.geometry_columns())):
-        rows = _rows([pairs.names, *columns.values()])
-        _write_csv(folder / file, ["pair_name", *columns], rows)
+        table = {"pair_name": pairs.names, **columns}
+        _write_csv(folder / file, table, _rows(table))
     (folder / SUMMARY_TXT).write_text(summary(labels), encoding="utf-8", newline="\n")
 
 
@@ -57,12 +58,21 @@ def write_skipped(path: Path, problems: Sequence[PairProblem], raw_data: Path) -
     _write_csv(path, ["pair", "file", "line", "reason"], rows)
 
 
-def _rows(columns: Sequence[NDArray[Any]]) -> Iterator[list[Any]]:
-    """Yield the rows of columns, None where a number is missing."""
-    for start in range(0, len(columns[0]), _ROWS):  # few are Python's objects at a time
-        cells = (column[start : start + _ROWS].tolist() for column in columns)
-        for row in zip(*cells, strict=True):
-            yield [None if cell != cell else cell for cell in row]  # noqa: PLR0124 - NaN
+def cells(name: str, values: NDArray[Any]) -> list[Any]:
+    """Return a column as tables have it: None where missing, counts and flags int, no -0."""
+    if values.dtype.kind != "f":
+        return list(values.tolist())
+    number = int if name in _WHOLE else float
+    # NaN is not what it is itself.
+    return [number(value) if value == value else None for value in (values + 0.0).tolist()]  # noqa: PLR0124
+
+
+def _rows(columns: Columns) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of columns."""
+    n = len(next(iter(columns.values())))
+    for start in range(0, n, _ROWS):  # few are Python's objects at a time
+        block = slice(start, start + _ROWS)
+        yield from zip(*(cells(name, v[block]) for name, v in columns.items()), strict=True)
 
 
 def _write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

@@ -4,20 +4,24 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from twobody import ParseError
 from twobody.archive.container import Container
-from twobody.archive.layout import ORIGINAL_MEMBERS, members
+from twobody.archive.layout import ORIGINAL_MEMBERS, PAIR_NUMBERS, made_again, members
 from twobody.archive.reader import read
+from twobody.archive.writer import write, write_numbers
+from twobody.encodings import ENCODINGS
 from twobody.encodings.published import PUBLISHED, Rendered
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
 from twobody.pairs import METADATA_NAMES
 
 N = 3
 MEMBERS = members(PUBLISHED)
+FOLLOW = sorted(made_again(PUBLISHED))
 
 
 @pytest.fixture
@@ -267,6 +271,13 @@ def npy(array: np.ndarray) -> bytes:
         ({"label_names": npy(np.array(["a"] * 36))}, "'a' 36 times"),
         ({"elements": npy(np.array([["H", "Zz"]] * N))}, "symbols of elements"),
         ({"pair_names": npy(np.arange(N))}, "dtype U"),
+        ({"images": None}, "a member 'images', found none"),
+        (dict.fromkeys({*FOLLOW} - {"labels"}), "a member 'images', found none"),
+        (dict.fromkeys([*FOLLOW, "charges"]), "a member 'charges', found none"),
+        (
+            dict.fromkeys(FOLLOW) | {"geometries": npy(np.zeros((0, 2, 4), "<f4"))},
+            r"at least one pair and one pixel in member 'geometries', found shape \[0, 2, 4\]",
+        ),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
@@ -317,6 +328,54 @@ def test_an_archive_of_format_1_is_read_with_what_its_amplitudes_say(ours, archi
     np.testing.assert_array_equal(old.rows["atom_populations"], new.rows["atom_populations"])
     np.testing.assert_allclose(old.rows["charges"], new.rows["charges"], rtol=0, atol=1e-15)
     assert np.isnan(old.rows["orbital_populations"]).all()
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=lambda encoding: encoding.name)
+def test_without_what_follows_from_the_rest_an_archive_gives_the_same_pairs(
+    encoding, small, tmp_path
+):
+    drawn = replace(small, encoding=encoding.name, images=encoding.encode(small))
+    drawn.provenance["encoding"] = encoding.name
+    for name, write_one in {"whole": write, "numbers": write_numbers}.items():
+        with (tmp_path / f"{name}.npz").open("wb") as file:
+            write_one(file, drawn)
+    whole, numbers = read(tmp_path / "whole.npz"), read(tmp_path / "numbers.npz")
+    with np.load(tmp_path / "numbers.npz") as file:
+        assert set(file.files) == members(encoding).keys() - made_again(encoding)
+    assert numbers.images[:].tobytes() == whole.images[:].tobytes()
+    assert numbers.rows.tobytes() == whole.rows.tobytes()
+    assert numbers.label_values.tobytes() == whole.label_values.tobytes()
+    for name in ("names", "elements", "label_names", "label_units", "text_label_values"):
+        np.testing.assert_array_equal(getattr(numbers, name), getattr(whole, name), strict=True)
+    assert (numbers.encoding, numbers.provenance) == (whole.encoding, whole.provenance)
+
+
+def test_numbers_of_more_pairs_than_the_file_can_hold_are_refused_before_anything_is_drawn(
+    ours, tmp_path
+):
+    with np.load(ours) as file:
+        arrays = {name: file[name] for name in MEMBERS.keys() - {*FOLLOW}}
+    n = 20_000
+    for name in arrays:
+        if "N" in MEMBERS[name].shape[:1]:
+            arrays[name] = np.resize(arrays[name][0], (n, *arrays[name].shape[1:]))
+    arrays["pair_names"] = np.arange(n).astype(str)
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, **arrays)
+    assert path.stat().st_size < 500_000
+    with pytest.raises(ParseError, match=r"images of at most .* found 819200000 bytes, of 20000"):
+        read(path)
+
+
+def test_an_archive_of_format_1_cannot_do_without_images(ours, tmp_path):
+    provenance = npy(np.array('{"format_version": 1, "encoding": "published"}'))
+    rewrite(ours, tmp_path / "old.npz", provenance=provenance, **dict.fromkeys(FOLLOW))
+    with pytest.raises(ParseError, match="archive only, found 'orbital_populations'"):
+        read(tmp_path / "old.npz")
+    numbers = dict.fromkeys([*FOLLOW, *PAIR_NUMBERS])
+    rewrite(ours, tmp_path / "old.npz", provenance=provenance, **numbers)
+    with pytest.raises(ParseError, match="a member 'images', found none"):
+        read(tmp_path / "old.npz")
 
 
 def test_an_archive_with_other_channels_is_refused(ours, tmp_path):

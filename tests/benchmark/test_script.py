@@ -348,7 +348,7 @@ def test_pictures_need_matplotlib(invoke, monkeypatch):
     monkeypatch.setitem(sys.modules, "twobody.benchmark.pictures", None)
     result = invoke("pictures")
     assert result.exit_code == 2
-    assert 'python -m pip install ".[plot]"' in result.output
+    assert 'python -m pip install "twobody-dataset[plot]"' in result.output
 
 
 def test_seeds_of_other_labels_are_not_added(invoke, monkeypatch):

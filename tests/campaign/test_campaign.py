@@ -639,7 +639,10 @@ class TestRefusals:
             [*base, "run", "--skf", "skf"], cwd=ROOT, check=False, capture_output=True, text=True
         )
         assert refused.returncode == 1
-        assert 'hsd is not installed: python -m pip install ".[generate]"' in refused.stderr
+        assert (
+            'hsd is not installed: python -m pip install "twobody-dataset[generate]"'
+            in refused.stderr
+        )
 
     @pytest.mark.parametrize("address", ["nope", "tcp://localhost:abc", "nope://localhost:8786"])
     def test_an_address_of_no_scheduler_is_one_line(self, stand_in, address):
@@ -654,7 +657,10 @@ class TestRefusals:
         monkeypatch.setitem(sys.modules, "distributed", None)
         result = stand_in.run("--scheduler", "tcp://127.0.0.1:8786")
         assert result.exit_code == 1
-        assert 'distributed is not installed: python -m pip install ".[dask]"' in result.output
+        assert (
+            'distributed is not installed: python -m pip install "twobody-dataset[dask]"'
+            in result.output
+        )
 
 
 @pytest.mark.skipif(shutil.which("dftb+") is None, reason="dftb+ is not in PATH")

@@ -14,6 +14,7 @@ from toy import Toy
 
 from twobody import ParseError
 from twobody.archive.container import Container
+from twobody.archive.layout import made_again
 from twobody.check.compare import compare, format_comparison
 from twobody.encodings import ENCODINGS
 
@@ -52,6 +53,22 @@ def test_an_archive_of_the_original_project_with_the_same_content_is_equal(compa
     result = compared(archives.write_original)
     assert result["equal"]
     assert result["differences"] == []
+
+
+def test_an_archive_without_what_follows_from_the_rest_is_equal(compared, small):
+    for name in made_again(ENCODINGS["published"]):
+        del small[name]
+    assert compared()["equal"]
+    column(small, "e_homo_ev")[2] += 1
+    assert [d["quantity"] for d in compared()["differences"]] == ["e_homo_ev"]
+
+
+def test_images_are_compared_with_those_that_follow_from_the_numbers(compared, small):
+    for name in made_again(ENCODINGS["published"]):
+        del small[name]
+    small["atom_populations"][row(small, "H_Li")] += 0.5
+    names = [difference["quantity"] for difference in compared()["differences"]]
+    assert names == ["atom_populations", "channel com_orbital"]
 
 
 def test_the_order_of_the_pairs_does_not_matter(compared, small):

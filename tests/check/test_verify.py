@@ -9,7 +9,9 @@ from archives import row
 
 from twobody import ParseError
 from twobody.archive.container import Container
+from twobody.archive.layout import made_again
 from twobody.check.verify import checks_as_dicts, format_checks, has_errors, verify
+from twobody.encodings.published import PUBLISHED
 
 
 def verified(path):
@@ -35,6 +37,14 @@ def test_a_built_archive_is_right(built):
 
 def test_an_archive_written_by_numpy_is_right_too(tmp_path, small):
     assert broken(changed(tmp_path, small)) == {}
+
+
+def test_an_archive_without_what_follows_from_the_rest_is_right(tmp_path, small):
+    for name in made_again(PUBLISHED):
+        del small[name]
+    path = changed(tmp_path, small)
+    assert broken(path) == {}
+    assert len(verified(path)) == 24
 
 
 @pytest.mark.parametrize(

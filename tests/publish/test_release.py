@@ -20,7 +20,8 @@ from twobody.archive import read
 from twobody.archive.container import Container
 from twobody.files import sha256
 from twobody.labels import LABELS
-from twobody.publish.release import card, check_release, release_date, write_release
+from twobody.publish.croissant import KEYWORDS, describe
+from twobody.publish.release import address, card, check_release, release_date, write_release
 
 # What the project depends on, and what lies in the repository; a release must do without.
 GUARD = """
@@ -151,6 +152,26 @@ def test_one_step_trains_on_graphs_where_torch_geometric_is_too(release):
     assert result.returncode == 0, result.stderr
 
 
+def test_without_a_path_a_release_loads_its_own_pairs(release):
+    (release / "dataset_combined.npz").unlink()
+    script = """
+from pathlib import Path
+from twobody import TwoBodyDataset
+
+dataset = TwoBodyDataset(target_label="e_homo_ev", encoding="field")
+print(*dataset.pair_names, *dataset[0][0].shape)
+"""
+    result = run_alone(release, script, OTHERS | SCRIPTS | {"tqdm"})
+    assert result.stdout.split() == [*SMALL, "10", "32", "32"], result.stderr
+
+
+def test_a_release_loads_its_own_labels(release):
+    script = "from pathlib import Path\nimport twobody, twobody.samples\n"
+    script += "print(*twobody.load_labels().index)\n"
+    result = run_alone(release, script, SCRIPTS | {"torch", "click"})
+    assert result.stdout.split() == [*SMALL], result.stderr
+
+
 def test_what_is_refused_there_cannot_be_imported(release):
     for name in ("pandas", "build_dataset"):
         result = run_alone(release, f"import {name}", OTHERS | SCRIPTS)
@@ -204,6 +225,10 @@ def test_the_card_begins_with_the_header_of_the_hub(release):
     header = yaml.safe_load(text.split("---\n")[1])
     assert header["license"] == "cc-by-4.0"
     assert header["size_categories"] == ["n<1K"]
+    assert header["tags"] == [*KEYWORDS]
+    assert [config["config_name"] for config in header["configs"] if config.get("default")] == [
+        "labels"
+    ]
     for config in header["configs"]:
         assert (release / config["data_files"]).is_file()
     assert "6 pairs of elements" in text
@@ -252,6 +277,17 @@ def test_the_release_has_the_version_and_date_of_the_citation(release):
     date = release_date(ROOT / "CITATION.cff")
     metadata = json.loads((release / "croissant.json").read_text(encoding="utf-8"))
     assert (metadata["version"], metadata["datePublished"]) == (__version__, date)
+    assert metadata["keywords"] == [*KEYWORDS]
+
+
+def test_the_address_is_that_of_the_doi_once_the_citation_has_one(release, tmp_path):
+    path = tmp_path / "CITATION.cff"
+    path.write_text("doi: 10.5281/zenodo.1\nreferences:\n  - type: article\n    doi: 10.1/2\n")
+    assert address(path) == "https://doi.org/10.5281/zenodo.1"
+    assert describe(release, 6, "2026-01-31", address(path))["url"] == address(path)
+    path.write_text("references:\n  - type: article\n    doi: 10.1/2\n")
+    assert address(path) is None
+    assert "url" not in describe(release, 6, "2026-01-31", address(path))
 
 
 def test_a_citation_of_another_version_is_refused(tmp_path):

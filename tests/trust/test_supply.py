@@ -99,7 +99,7 @@ def test_every_dependency_is_pinned_by_the_constraints():
     pinned = {
         plain(m[1]) for m in re.finditer(r"^([A-Za-z0-9_.-]+)==\S+", constraints, re.MULTILINE)
     }
-    assert {plain(name) for name in wanted} - pinned == {"twobody"}  # extras of its own
+    assert {plain(name) for name in wanted} - pinned == {"twobody-dataset"}  # extras of its own
 
 
 def test_the_core_needs_four_packages_only():

@@ -6,9 +6,14 @@ What the members with pickles say this project reads from the others; they are t
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from twobody.encodings.encoding import Encoding, Member
 
 ARCHIVE = "dataset_combined.npz"
+
+SHIPPED = Path(__file__).parents[1] / "pairs.npz"
+"""The pairs that come with the package, as an archive without what `made_again` names."""
 
 FORMAT_VERSION = 2
 """1 has no numbers of orbitals and atoms, and always the encoding ``published``."""
@@ -58,6 +63,11 @@ _PROVENANCE = {
 
 ORIGINAL_MEMBERS = {name: _MEMBERS[name] for name in list(_MEMBERS)[:6]}
 """What archives of the original project hold; labels and metadata may be absent."""
+
+
+def made_again(encoding: Encoding) -> set[str]:
+    """Return the members that follow from the others: an archive may hold none of them."""
+    return {"images", "labels", "metadata", *encoding.members}
 
 
 def members(encoding: Encoding, version: int = FORMAT_VERSION) -> dict[str, Member]:

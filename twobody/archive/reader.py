@@ -6,7 +6,9 @@ No pickle is run in any case; see `twobody.archive.pickles`.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,13 +20,16 @@ from twobody.archive.layout import (
     FORMAT_VERSION,
     ORIGINAL_MEMBERS,
     PAIR_NUMBERS,
+    made_again,
     members,
 )
 from twobody.elements import ATOMIC_NUMBERS
-from twobody.encodings import DEFAULT, ENCODINGS, Encoding
+from twobody.encodings import DEFAULT, ENCODINGS, Encoding, get_encoding
 from twobody.errors import ParseError
 from twobody.pairs import METADATA_NAMES, Pairs, empty_rows
 from twobody.text import PathLike, quote
+
+_MOST_DRAWN = 500  # times the size of a file without images may be drawn; for our own it is 141
 
 
 def read(path: PathLike) -> Pairs:
@@ -32,7 +37,7 @@ def read(path: PathLike) -> Pairs:
 
     Members, dtypes and shapes are checked before data are read. Labels and metadata come from
     numbers and texts, not from the dicts; images are made from what the encoding stores of them, if
-    that is less.
+    that is less, and from the numbers of the pairs where the archive holds no images.
 
     Raises
     ------
@@ -116,6 +121,9 @@ def layout_faults(archive: Container) -> Iterator[ParseError]:
     """
     origin = origin_of(archive)
     expected = members(origin.encoding, origin.version)
+    follow = made_again(origin.encoding)
+    if origin.version >= 2 and not follow & archive.members.keys():
+        expected = {name: member for name, member in expected.items() if name not in follow}
     sizes: dict[str, int] = {}
     for name in (name for name in archive.members if name not in expected):
         yield ParseError(archive.path, None, "members of a dataset archive only", quote(name))
@@ -152,7 +160,7 @@ def check_shape(
     expected = [sizes.get(s, s) if isinstance(s, str) else s for s in symbols]
     if list(shape) != expected:
         raise archive.error(name, f"shape [{', '.join(map(str, expected))}]", f"{list(shape)}")
-    if name == "images" and 0 in shape:
+    if name in ("images", "geometries") and 0 in shape:
         raise archive.error(name, "at least one pair and one pixel", f"shape {list(shape)}")
 
 
@@ -167,12 +175,15 @@ def _read_ours(archive: Container) -> Pairs:
     if names != list(METADATA_NAMES):
         raise archive.error("metadata_names", ", ".join(METADATA_NAMES), quote(", ".join(names)))
     columns: dict[str, Any] = {name: archive.read(name) for name in COLUMNS}
-    images = encoding.stored(archive.read)
+    images = encoding.stored(archive.read) if "images" in archive.members else None
     rows = rows_of(archive.read("geometries"), archive.read("metadata_values"))
-    numbers = {name: archive.read(name) for name in PAIR_NUMBERS} if version >= 2 else None
-    for name, values in (numbers or encoding.numbers_in(images)).items():
+    if images is not None and version < 2:
+        numbers = encoding.numbers_in(images)
+    else:
+        numbers = {name: archive.read(name) for name in PAIR_NUMBERS}
+    for name, values in numbers.items():
         rows[name] = values
-    return Pairs(
+    pairs = Pairs(
         path=archive.path,
         names=archive.read("pair_names"),
         rows=rows,
@@ -181,6 +192,17 @@ def _read_ours(archive: Container) -> Pairs:
         provenance=provenance,
         **columns,
     )
+    return pairs if images is not None else _with_images(pairs, archive)
+
+
+def _with_images(pairs: Pairs, archive: Container) -> Pairs:
+    """Give pairs the images that follow from their numbers, unless a bomb is drawn by that."""
+    images = get_encoding(pairs.encoding).encode(pairs)
+    limit = max(_MOST_DRAWN * archive.file_size, archive.allowed_size)
+    if (size := math.prod(images.shape) * 4) > limit:
+        expected = f"images of at most {limit} bytes from a file of {archive.file_size}"
+        raise ParseError(archive.path, None, expected, f"{size} bytes, of {len(pairs)} pairs")
+    return replace(pairs, images=images)
 
 
 def rows_of(geometries: NDArray[Any], metadata: ArrayLike) -> NDArray[np.void]:

@@ -62,34 +62,44 @@ def write(
     return digest.hexdigest()
 
 
-def _members(pairs: Pairs, progress: Callable[[int], object]) -> Iterator[tuple[str, Streamed]]:
-    """Yield the members of the layout, in its order."""
-    images = pairs.images
-    if images is None:
-        raise ValueError("the images of these pairs were not encoded")
-    encoding = get_encoding(pairs.encoding)
+def write_numbers(file: IO[bytes], pairs: Pairs) -> None:
+    """Write an archive without the members that follow from the others; see `made_again`."""
+    np.savez_compressed(file, **_numbers(pairs))
+
+
+def _numbers(pairs: Pairs) -> dict[str, Any]:
+    """Return the members from which the others follow."""
+    layout = members(get_encoding(pairs.encoding))
     arrays: dict[str, NDArray[Any]] = {
         "geometries": pairs.geometries,
         "pair_names": pairs.names,
         **{name: getattr(pairs, name) for name in COLUMNS},
         "metadata_values": pairs.metadata,
         "metadata_names": np.array(METADATA_NAMES),
-        "channels": np.array(encoding.channel_names),
+        "channels": np.array(get_encoding(pairs.encoding).channel_names),
         "provenance": np.array(json.dumps(pairs.provenance, sort_keys=True)),
-        **encoding.arrays(images),
         **{name: pairs.rows[name] for name in PAIR_NUMBERS},
     }
+    return {
+        name: array if layout[name].dtype == "U" else array.astype(layout[name].dtype)
+        for name, array in arrays.items()
+    }
+
+
+def _members(pairs: Pairs, progress: Callable[[int], object]) -> Iterator[tuple[str, Streamed]]:
+    """Yield the members of the layout, in its order."""
+    images = pairs.images
+    if images is None:
+        raise ValueError("the images of these pairs were not encoded")
+    encoding = get_encoding(pairs.encoding)
+    arrays = {**_numbers(pairs), **encoding.arrays(images)}
     streamed: dict[str, Streamed] = {
         "images": (np.dtype("<f4"), images.shape, _drawn(images, progress)),
         "labels": pickled(label_dicts(pairs), (len(pairs),)),
         "metadata": pickled(metadata_dicts(pairs), (len(pairs),)),
     }
-    for name, member in members(encoding).items():
-        if name in streamed:
-            yield name, streamed[name]
-        else:
-            array = arrays[name]
-            yield name, plain(array if member.dtype == "U" else array.astype(member.dtype))
+    for name in members(encoding):
+        yield name, streamed[name] if name in streamed else plain(arrays[name])
 
 
 def plain(array: NDArray[Any]) -> Streamed:

@@ -144,7 +144,9 @@ def schema(archive: Container) -> Iterator[Finding]:
 def _stored_images(archive: Container, pairs: Pairs) -> Iterator[tuple[int, Image]]:
     """Yield the images as the file has them, a block at a time, each with its first row."""
     images, starts = pairs.images, range(0, len(pairs), _BLOCK)
-    if images is not None and is_original(archive):  # where they may be of any dtype, or pickled
+    # The file may have none; in archives of the original project they may be of any dtype, or
+    # pickled.
+    if images is not None and (is_original(archive) or "images" not in archive.members):
         yield from ((start, images[start : start + _BLOCK]) for start in starts)
     else:
         yield from zip(starts, archive.blocks("images", _BLOCK), strict=True)

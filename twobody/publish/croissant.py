@@ -16,6 +16,7 @@ from twobody.archive.layout import ARCHIVE
 from twobody.files import sha256
 from twobody.labels import LABELS, Kind
 
+KEYWORDS = ("chemistry", "physics", "DFTB", "diatomic molecules", "quantum chemistry")
 _TYPES: dict[Kind, str] = {
     "number": "sc:Float",
     "count": "sc:Integer",
@@ -24,8 +25,11 @@ _TYPES: dict[Kind, str] = {
 }
 
 
-def describe(release: Path, n_pairs: int, date: str) -> dict[str, Any]:
-    """Return the metadata of the files in `release`, published on `date` (``YYYY-MM-DD``)."""
+def describe(release: Path, n_pairs: int, date: str, url: str | None) -> dict[str, Any]:
+    """Return the metadata of the files in `release`, published on `date` (``YYYY-MM-DD``) at `url`.
+
+    Before the first upload there is no `url`.
+    """
     context = files("twobody.publish") / "templates" / "croissant_context.json"
     labels, geometries = f"{ANALYSIS}/{LABELS_CSV}", f"{ANALYSIS}/{GEOMETRY_CSV}"
     label_fields = {
@@ -41,6 +45,8 @@ def describe(release: Path, n_pairs: int, date: str) -> dict[str, Any]:
         "arrays. The record sets are labels and geometries; images are in the archive only.",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "license": "https://creativecommons.org/licenses/by/4.0/",
+        **({"url": url} if url else {}),
+        "keywords": [*KEYWORDS],
         "version": __version__,
         "datePublished": date,
         "creator": {"@type": "sc:Organization", "name": "The twobody authors"},

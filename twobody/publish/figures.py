@@ -225,7 +225,8 @@ def _figure(height: float) -> Figure:
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ImportError('figures need matplotlib: python -m pip install ".[plot]"') from error
+        message = 'figures need matplotlib: python -m pip install "twobody-dataset[plot]"'
+        raise ImportError(message) from error
     return Figure(figsize=(_WIDTH, height), layout="constrained")
 
 

@@ -16,21 +16,23 @@ from string import Template
 
 from twobody import __version__
 from twobody.analysis import ANALYSIS, ANALYSIS_FILES
-from twobody.archive.layout import ARCHIVE
+from twobody.archive.layout import ARCHIVE, SHIPPED
 from twobody.archive.reader import read
+from twobody.archive.writer import write_numbers
 from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.files import publish_folder, sha256, staging
 from twobody.labels import LABELS
 from twobody.pairs import Pairs
-from twobody.publish.croissant import describe
+from twobody.publish.croissant import KEYWORDS, describe
 from twobody.publish.schema_tables import channel_table, label_table, member_table
 from twobody.text import read_text
 
 NAME = "TwoBody"
 LOADERS = ("pytorch_dataset.py", "pytorch_geometric_dataset.py")
-LOADER_MODULES = (  # what the loaders need of the package
-    *("__init__.py", "elements.py", "errors.py", "graphs.py", "labels.py", "pairs.py"),
+LOADER_MODULES = (  # what the loaders need of the package, and `load_labels`
+    *("__init__.py", "analysis.py", "elements.py", "errors.py", "graphs.py", "labels.py"),
+    "pairs.py",
     *("samples.py", "text.py"),
     *("archive/__init__.py", "archive/container.py", "archive/layout.py", "archive/original.py"),
     *("archive/pickles.py", "archive/reader.py", "encodings/*.py"),
@@ -87,7 +89,10 @@ def write_release(folder: Path, archive: Path, source: Path) -> Path:
             (release / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(origin, release / name)
         pairs = read(release / ARCHIVE)
-        metadata = describe(release, len(pairs), release_date(source / CITATION))
+        with (release / "twobody" / SHIPPED.name).open("wb") as file:
+            write_numbers(file, pairs)  # the loaders open it where no path is given
+        citation = source / CITATION
+        metadata = describe(release, len(pairs), release_date(citation), address(citation))
         _write(release / CARD, card(pairs))
         _write(release / CROISSANT, json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
         lines = [f"{sha256(release / name)}  {name}\n" for name in sorted(_files(release))]
@@ -114,6 +119,12 @@ def release_date(citation: Path) -> str:
     return dates[0]
 
 
+def address(citation: Path) -> str | None:
+    """Return the address of the dataset's DOI; None where the citation file has none yet."""
+    doi = re.search(r"(?m)^doi: (\S+)$", read_text(citation))
+    return f"https://doi.org/{doi[1]}" if doi else None
+
+
 def card(pairs: Pairs) -> str:
     """Return the dataset card; its header is what the Hugging Face hub reads."""
     template = (files("twobody.publish") / "templates" / "card.md").read_text(encoding="utf-8")
@@ -124,6 +135,7 @@ def card(pairs: Pairs) -> str:
         version=__version__,
         n_pairs=f"{len(pairs):,}",
         n_labels=len(LABELS),
+        tags="\n".join(f"- {keyword}" for keyword in KEYWORDS),
         size_category=f"{limits[k - 1]}<n<{limits[k]}" if k else "n<1K",
         members=member_table(encoding),
         labels=label_table(),
