@@ -334,8 +334,9 @@ def test_an_archive_of_format_1_is_read_with_what_its_amplitudes_say(ours, archi
 def test_without_what_follows_from_the_rest_an_archive_gives_the_same_pairs(
     encoding, small, tmp_path
 ):
-    drawn = replace(small, encoding=encoding.name, images=encoding.encode(small))
-    drawn.provenance["encoding"] = encoding.name
+    provenance = {**small.provenance, "encoding": encoding.name}
+    images = encoding.encode(small)
+    drawn = replace(small, encoding=encoding.name, images=images, provenance=provenance)
     for name, write_one in {"whole": write, "numbers": write_numbers}.items():
         with (tmp_path / f"{name}.npz").open("wb") as file:
             write_one(file, drawn)
