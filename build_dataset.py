@@ -19,6 +19,7 @@ from twobody.archive.container import Container
 from twobody.archive.layout import ARCHIVE, FORMAT_VERSION, PAIR_NUMBERS
 from twobody.archive.pair_files import check_pair_files, pair_files
 from twobody.archive.writer import write
+from twobody.check.laws import problems
 from twobody.encodings import DEFAULT, ENCODINGS, get_encoding
 from twobody.errors import NO_PAIR
 from twobody.files import flush, publish, sha256, staging
@@ -92,6 +93,8 @@ def main(
     try:
         check_targets(raw_data, archive, per_pair_files, release)
         raw = read(raw_data, allow_unconverged=allow_unconverged)
+        if raw.can_skip or not raw.problems:
+            raw.problems.extend(problems(raw.good()))
         if raw.problems and not (skip_invalid and raw.can_skip):
             refuse(raw)
         pairs = encode(raw, encoding)

@@ -265,7 +265,7 @@ def row_twice(raw_data: Path) -> None:
     path.write_text("".join([*lines, lines[4]]), encoding="utf-8", newline="\n")
 
 
-D, G = "H_Li/detailed.out", "H_Li/geo_end.xyz"
+D, G, B = "H_Li/detailed.out", "H_Li/geo_end.xyz", "H_Li/band.out"
 ATOM_1 = "    H      0.00000000      0.00000000     -0.09238595      1.40784956\n"
 ATOM_2 = "   Li      0.00000000      0.00000000      1.68238595      0.59215044\n"
 BOND = "1.7747719"
@@ -275,6 +275,7 @@ FLOAT64 = "expected a value of the SCC row, a number in the range of float64"
 SUM = "expected 0.31396810, the sum over the orbitals"
 CHARGE = "expected the sum of the gross charges, 0.81569912"
 ENERGY = "expected total energy in H and the same in eV (13.2929)"
+BAND_ENERGY = "levels whose electrons have the band energy of detailed.out, -0.382690 H"
 ATOM_1_AT = "expected atom 1 where detailed.out has it, at (0.000000, 0.000000, -0.092386) Å"
 
 BAD_INPUT = {
@@ -348,6 +349,18 @@ BAD_INPUT = {
     "wrong elements": (
         edited(G, "   Li", "   Na"),
         f"{G}:3: expected the elements of the folder, H and Li, found H and Na",
+    ),
+    "a level that is cut off": (
+        edited(B, "     5     1.962  0.00000\n", ""),
+        f"{B}:1: expected 5 levels, one an orbital, for k-point 1, spin 1, found 4",
+    ),
+    "levels of another calculation": (
+        edited(B, "-5.207", "-5.307"),
+        f"{B}:1: expected {BAND_ENERGY}, found -10.614 eV",
+    ),
+    "a number of levels that is off": (
+        edited(LABELS_FILE, ",5,2.0,0,0,", ",6,2.0,0,0,"),
+        f"{LABELS_FILE}:5: expected n_levels of {B}, 5, found 6",
     ),
     "a bond length that is off": (
         edited(BONDS_FILE, BOND, "1.7757820"),
@@ -430,6 +443,21 @@ def test_with_skip_invalid_the_pair_is_left_out_and_listed(small_raw_data, outpu
 def test_a_bond_length_may_differ_by_the_tolerance(small_raw_data, output, length):
     replace(small_raw_data / BONDS_FILE, BOND, length)  # 1.7747719 +- less than 1e-3
     assert build(small_raw_data, output).exit_code == 0
+
+
+def test_what_the_checks_of_archives_would_find_is_a_problem_of_the_build(small_raw_data, output):
+    for pair in ("H_Li", "Al_N"):
+        (small_raw_data / pair / "band.out").unlink()  # which would contradict the label
+    replace(small_raw_data / LABELS_FILE, ",5,2.0,0,0,", ",5,2.0,1,0,")
+    before = tree(output)
+    result = build(small_raw_data, output)
+    assert result.exit_code == 1
+    passes = "what passes the check 'gap flags' of check_npz.py --verify"
+    assert below(small_raw_data, result.stderr).splitlines() == [
+        f"H_Li: expected {passes}, found is metal_like and has a gap",
+        "Error: 1 problem, 1 pair; nothing was written (--skip-invalid leaves bad pairs out)",
+    ]
+    assert tree(output) == before
 
 
 def test_a_row_without_a_folder_is_named_in_both_files(small_raw_data, output):

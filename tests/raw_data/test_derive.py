@@ -317,7 +317,7 @@ def test_a_missing_band_out_is_named(small_raw_data):
     folder = small_raw_data / "H_Li"
     (folder / "band.out").unlink()
     assert errors_of(folder) == [
-        "band.out: expected a readable file, found No such file or directory"
+        "band.out: expected a readable file, found none"
     ]
 
 
@@ -330,9 +330,9 @@ def test_a_level_too_few_is_named(small_raw_data):
 
 
 def block(spin: int, *occupations: float, k_point: int = 1, weight: float = 1.0) -> str:
-    """Print a block for H-Li, or any other pair: energies mean nothing here."""
+    """Print a block for H-Li, whose two electrons have -10.4135 eV, wherever they are."""
     heading = f" KPT {k_point:12d}  SPIN {spin:12d}  KWEIGHT {weight:21.16f}     \n"
-    rows = [f"{i:6d}{i:10.3f}{occupation:9.5f}\n" for i, occupation in enumerate(occupations, 1)]
+    rows = [f"{i:6d}    -5.207{occupation:9.5f}\n" for i, occupation in enumerate(occupations, 1)]
     return heading + "".join(rows) + "\n"
 
 
@@ -358,6 +358,13 @@ def test_levels_of_any_kind_of_run_are_taken(small_raw_data, layout, band_out):
         (folder / "detailed.out").write_text(text, encoding="utf-8", newline="\n")
     (folder / "band.out").write_text(band_out, encoding="utf-8", newline="\n")
     assert errors_of(folder) == []
+
+
+def test_levels_of_another_calculation_are_named_by_their_energy(small_raw_data):
+    folder = small_raw_data / "H_Li"
+    replace_in(folder / "band.out", "-5.207", "-5.208")
+    expected = "levels whose electrons have the band energy of detailed.out, -0.382690 H"
+    assert errors_of(folder) == [f"band.out:1: expected {expected}, found -10.416 eV"]
 
 
 ELECTRONS = "occupations that add up to the electrons of detailed.out, 2.00000"

@@ -82,6 +82,7 @@ def attack(path: Path, whole: Path, answer: multiprocessing.connection.Connectio
     checked = {}
     open_by = loaders()
     before, times = peak_memory(), [time.perf_counter()]
+    gc.freeze()  # torch and its modules are a million objects, and are left alone from here on
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     for name, load in open_by.items():
         gc.collect()  # what the error of the last reading holds
