@@ -117,8 +117,8 @@ class Container:
     def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
         with ExitStack() as stack:
-            self._file = stack.enter_context(os.fdopen(open_regular(path), "rb"))
-            self.file_size = os.fstat(self._file.fileno()).st_size
+            handle, self.file_size = open_regular(path)
+            self._file = stack.enter_context(os.fdopen(handle, "rb"))
             self.allowed_size = max(_MAX_EXPANSION * self.file_size, _ALWAYS_ALLOWED)
             """Bytes that all members may take together, and any array made of what is in them."""
             try:
