@@ -161,7 +161,7 @@ class _Form(NamedTuple):
         # The digits without the point are a whole number; divided by a power of ten, both exact in
         # float64, it is rounded once, as ``float()`` does.
         powers = 10.0 ** np.arange(self.columns.shape[1])[::-1]
-        whole = np.where(kinds == _DIGIT, numbers - ord("0"), 0) @ powers
+        whole = np.where(kinds == _DIGIT, numbers - ord("0"), 0).astype(np.float64) @ powers
         fits &= (whole < _EXACT).all(axis=1)
         return fits, np.where((kinds == _MINUS).any(axis=2), -whole, whole) / 10.0**self.decimals
 
