@@ -11,7 +11,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -559,10 +561,95 @@ def test_a_write_that_fails_leaves_the_earlier_output(
     pairs = output.parent / "pairs"
     result = build(small_raw_data, output, "--per-pair-files", str(pairs))
     assert result.exit_code == 1
-    assert result.stderr == "Error: [Errno 28] No space left on device\n"
+    assert result.stderr == f"Error: [Errno 28] No space left on device: '{output}'\n"
     assert tree(output) == before
     assert tree(pairs) == {}
     assert [path for path in output.iterdir() if path.name.startswith(".")] == []
+
+
+def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Build in a process of its own."""
+    command = [sys.executable, ROOT / "build_dataset.py", *arguments]
+    defaults = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.run(command, check=False, **defaults | options)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the full device")
+def test_where_standard_output_is_full_the_dataset_is_there_and_one_line_says_why_it_ends(
+    small_raw_data, tmp_path
+):
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        result = run(small_raw_data, tmp_path / "out", stdout=full)
+    assert result.returncode == 1
+    assert result.stderr == "Error: [Errno 28] No space left on device\n"
+    with Container(tmp_path / "out" / "dataset_combined.npz") as built:
+        assert built.members
+
+
+def test_it_ends_quietly_where_nobody_reads_on(small_raw_data, tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)  # as `head` does, before anything has come
+    with os.fdopen(writer, "w") as closed:
+        assert run(small_raw_data, tmp_path / "out", stdout=closed).stderr == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+def test_a_file_larger_than_may_be_is_one_line_that_names_the_folder(small_raw_data, output):
+    import resource
+
+    before = tree(output)
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (40_000, 40_000))
+    result = run(small_raw_data, output, preexec_fn=limit)
+    assert result.returncode == 1
+    assert result.stderr == f"Error: [Errno 27] File too large: '{output}'\n"
+    assert tree(output) == before
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        ("write", MemoryError(), "not enough memory"),
+        ("write", MemoryError("Unable to allocate 9 MiB"), "Unable to allocate 9 MiB"),
+        ("ThreadPoolExecutor", RuntimeError("can't start new thread"), "can't start new thread"),
+        (
+            "summarise",
+            FileNotFoundError(2, "No such file", "o.npz"),
+            "[Errno 2] No such file: 'o.npz'",
+        ),
+    ],
+)
+def test_memory_and_threads_that_run_out_and_an_archive_that_is_gone_are_one_line(
+    small_raw_data, output, monkeypatch, function, error, message
+):
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(build_dataset, function, fail)
+    result = build(small_raw_data, output)
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {message}\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux")
+@pytest.mark.parametrize(("name", "shown"), [("a\nb", r"a\nb"), ("a\udcffb", r"a\udcffb")])
+def test_a_folder_whose_name_is_no_line_of_text_is_named_on_one(
+    small_raw_data, tmp_path, name, shown
+):
+    strange = small_raw_data.rename(tmp_path / name)
+    assert run(strange, strange.with_name(f"{name} out"), env={}).returncode == 0
+    (strange / "H_Li" / "geo_end.xyz").unlink()
+    problem, _ = run(strange, tmp_path / "out", env={}).stderr.splitlines()
+    expected = "expected a readable file, found No such file or directory"
+    assert problem == f"{tmp_path}/{shown}/H_Li/geo_end.xyz: {expected}"
+
+
+def test_an_archive_beside_another_says_whose_the_analysis_is(small_raw_data, tmp_path):
+    first = build(small_raw_data, tmp_path / "a.npz")
+    assert " alone" not in first.stdout
+    second = build(small_raw_data, tmp_path / "b.npz")
+    assert second.stdout.splitlines()[-2] == (
+        "  of b.npz alone, not of the 1 other archive beside it"
+    )
 
 
 def test_an_archive_that_its_reader_refuses_is_not_published(small_raw_data, output, monkeypatch):
@@ -599,7 +686,7 @@ def test_a_move_that_fails_leaves_whole_files_and_the_archive_for_the_last(
     monkeypatch.setattr(Path, "replace", fail)
     result = build(small_raw_data, output)
     assert result.exit_code == 1
-    assert result.stderr == "Error: [Errno 13] Permission denied\n"
+    assert result.stderr == f"Error: [Errno 13] Permission denied: '{output}'\n"
     after = tree(output)
     assert after.keys() == before.keys()
     assert {name for name in after if after[name] != before[name]} == {
@@ -693,7 +780,7 @@ def test_a_disk_that_fails_once_while_the_archive_is_flushed_ends_the_build(
 
     monkeypatch.setattr(os, "fsync", fsync)
     result = build(small_raw_data, output)
-    assert result.stderr == "Error: [Errno 5] Input/output error\n"
+    assert result.stderr == f"Error: [Errno 5] Input/output error: '{output}'\n"
     assert tree(output) == before
 
 

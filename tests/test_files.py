@@ -57,8 +57,9 @@ def test_the_staging_folder_is_gone_after_an_error_too(tmp_path):
         (folder / "file").touch()
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"), staging(tmp_path) as folder:
+    with pytest.raises(OSError, match="No space left") as caught, staging(tmp_path) as folder:
         fail(folder)
+    assert caught.value.filename == str(tmp_path)  # the error of a full disk names no file
     assert list(tmp_path.iterdir()) == []
 
 

@@ -317,7 +317,7 @@ def test_a_missing_band_out_is_named(small_raw_data):
     folder = small_raw_data / "H_Li"
     (folder / "band.out").unlink()
     assert errors_of(folder) == [
-        "band.out: expected a readable file, found none"
+        "band.out: expected a readable file, found No such file or directory"
     ]
 
 

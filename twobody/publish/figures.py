@@ -41,7 +41,8 @@ def pair_figure(pairs: Pairs, row: int) -> Figure:
         raise ParseError(pairs.path, None, "an archive with images", "none")
     name, images = str(pair.names[0]), pair.images[:][0]
     length = float(distances(pair.rows["positions"])[0])
-    figure.suptitle(f"{name.replace('_', '–')}, bond length {length:.4f} Å", fontsize=15)
+    title = f"{name.replace('_', '–')}, bond length {length:.4f} Å"
+    figure.suptitle(title, fontsize=15, parse_math=False)
     panels = figure.subplots(rows, _PANELS_PER_ROW, squeeze=False).flat
     for axes in panels[len(images) :]:
         axes.set_visible(False)
@@ -113,7 +114,8 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
     low, high = float(values[finite].min()), float(values[finite].max())
     signed = low < 0 < high and schema is not None and schema.group in SIGNED_GROUPS
     drawn = axes.imshow(matrix, interpolation="nearest", **_colours(low, high, signed=signed))
-    figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02).set_label(named, fontsize=12)
+    bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02)
+    bar.set_label(named, fontsize=12, parse_math=False)
     symbols = [SYMBOLS[z - 1] for z in numbers]
     axes.set_xticks(range(len(symbols)), symbols, fontsize=6.5, rotation=90)
     axes.set_yticks(range(len(symbols)), symbols, fontsize=6.5)
@@ -126,7 +128,7 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
     have = int((~np.isnan(values)).sum())
     title = f"{named}: {schema.meaning if schema else ''}\n"
     title += f"{have} of {len(values)} pairs; grey: missing; lines: periods"
-    axes.set_title(title, fontsize=12, pad=14)
+    axes.set_title(title, fontsize=12, pad=14, parse_math=False)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from pathlib import Path
@@ -24,7 +25,8 @@ def collect_pair(folder: Path) -> tuple[PairLabels | None, list[ParseError]]:
     """
     pair, errors = read_pair(folder, allow_unconverged=True)
     if not os.path.lexists(folder / BAND_OUT):
-        errors.append(ParseError(folder / BAND_OUT, None, "a readable file", "none"))
+        found = os.strerror(errno.ENOENT)
+        errors.append(ParseError(folder / BAND_OUT, None, "a readable file", found))
     if errors or pair is None or pair.levels is None:
         return None, errors
     bond_length = float(distances(pair.geometry.positions))
