@@ -81,6 +81,14 @@ def test_the_folder_of_a_live_run_stays(tmp_path):
         assert (first / "file").exists()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_named_pipe_with_the_name_of_a_killed_run_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / ".twobody-x.part")
+    with staging(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".twobody-x.part"]
+
+
 def test_hidden_folders_of_others_stay(tmp_path):
     (tmp_path / ".git").mkdir()
     (tmp_path / ".twobody-notes").mkdir()

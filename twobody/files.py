@@ -164,7 +164,7 @@ def _locked(folder: Path, *, wait: bool = True) -> Iterator[bool]:
     if fcntl is None:  # Windows, where folders cannot be opened, nor removed with open files
         yield True
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # nothing that could be waited for
     try:
         yield lock(handle, wait=wait)
     finally:

@@ -1,6 +1,7 @@
 """Layout, schema, basis and pixels of an archive; what the dicts and the CSV files repeat."""
 
 import json
+import os
 
 import archives
 import numpy as np
@@ -208,6 +209,16 @@ def test_a_value_of_the_csv_files_that_the_archive_does_not_have_is_found(built)
         "total_energy_ev in all_labels.csv is -113.29294224162906, not -13.292942241629065"
     )
     assert findings[1].message == "system_id_guess in all_labels.csv is He, not He_He"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_named_pipe_in_the_place_of_a_csv_file_is_not_waited_for(built):
+    path = built.parent / "analysis" / "geometry_data.csv"
+    path.unlink()
+    os.mkfifo(path)
+    with Container(built) as archive:
+        (finding,) = next(c.findings for c in verify(archive) if c.law == "analysis")
+    assert "geometry_data.csv cannot be read: " in finding.message
 
 
 @pytest.mark.parametrize(

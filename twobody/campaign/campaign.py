@@ -221,8 +221,11 @@ def _attempts(job: Job, future: Future[list[Attempt]]) -> list[Attempt]:
 def _only_campaign(output: Path) -> Iterator[TextIO]:
     """Open the run log, and keep other campaigns out of the folder until it is closed."""
     output.mkdir(parents=True, exist_ok=True)
+    path = output / RUN_LOG
+    if os.path.lexists(path) and not path.is_file():
+        raise ParseError(path, None, "a regular file, or nothing", "something else")
     try:
-        log_file = (output / RUN_LOG).open("a", newline="", encoding="utf-8")
+        log_file = path.open("a", newline="", encoding="utf-8")
         with naming(output), log_file as log:
             lock(log.fileno(), wait=False)
             yield log
