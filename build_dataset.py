@@ -127,6 +127,11 @@ def check_targets(
         if folder.exists() and not folder.is_dir():
             raise ParseError(folder, None, "a folder, or nothing", "a file")
     if per_pair_files is not None:
+        # Those of pairs that are no more are removed there, and any name may be that of a pair.
+        own, analysis = os.path.realpath(per_pair_files), archive.parent / ANALYSIS
+        others = [Path(os.path.realpath(place)) for place in (analysis, release) if place]
+        if any(p.is_relative_to(own) or Path(own).is_relative_to(p) for p in others):
+            raise ParseError(per_pair_files, None, "a folder of its own", "that of other output")
         check_pair_files(per_pair_files)
     if release is not None:
         from twobody.publish.release import check_release  # noqa: PLC0415 - most builds make none

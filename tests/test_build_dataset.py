@@ -798,6 +798,30 @@ def test_a_folder_of_other_files_takes_no_pair_files_and_no_archive_is_written(
     assert list(tree(foreign)) == ["thesis.tex"]
 
 
+@pytest.mark.parametrize(
+    ("archive", "pairs", "release"),
+    [
+        ("out/H_Li.npz", "out", None),  # a pair file of this name would take its place
+        ("out/d.npz", ".", None),
+        ("out/d.npz", "out/analysis", None),
+        ("out/d.npz", "pairs/TwoBody", "pairs"),
+        ("out/d.npz", "pairs", "pairs/new"),
+    ],
+)
+def test_pair_files_beside_or_among_other_output_are_refused(
+    small_raw_data, tmp_path, monkeypatch, archive, pairs, release
+):
+    monkeypatch.chdir(tmp_path)
+    options = ["--release", release] if release else []
+    result = build(small_raw_data, archive, "--per-pair-files", pairs, *options)
+    assert result.exit_code == 1
+    assert (
+        result.stderr
+        == f"Error: {pairs}: expected a folder of its own, found that of other output\n"
+    )
+    assert list(tmp_path.iterdir()) == [small_raw_data]
+
+
 def test_a_linked_archive_is_replaced_and_what_it_pointed_to_stays(small_raw_data, tmp_path):
     (tmp_path / "elsewhere.npz").write_text("mine", encoding="utf-8")
     link = tmp_path / "linked.npz"
