@@ -15,7 +15,7 @@ from twobody.errors import ParseError
 PathLike = str | os.PathLike[str]
 
 LARGEST_FILE = 1 << 26
-"""Bytes that a text of DFTB+ may have: so much is read, and parsed, in a few seconds."""
+"""Bytes that a text of DFTB+ may have: so much is read and parsed in a minute at most."""
 
 _READ = 1 << 12  # bytes more than a file should have
 # Opening a named pipe does not wait for its other end; O_BINARY is Windows'.
