@@ -19,12 +19,13 @@ from twobody.archive.container import Container
 from twobody.archive.layout import ARCHIVE, FORMAT_VERSION, PAIR_NUMBERS
 from twobody.archive.pair_files import check_pair_files, pair_files
 from twobody.archive.writer import write
+from twobody.check.laws import problems
 from twobody.encodings import DEFAULT, ENCODINGS, get_encoding
-from twobody.errors import NO_PAIR
+from twobody.errors import NO_PAIR, printable
 from twobody.files import flush, publish, sha256, staging
 from twobody.labels import LABELS, NUMERIC_LABELS
 from twobody.pairs import Pairs
-from twobody.progress import n_cores, progress_bar
+from twobody.progress import n_cores, one_message, progress_bar
 from twobody.raw_data.read import RawData, read
 from twobody.text import counted
 
@@ -89,9 +90,11 @@ def main(
     """
     start = time.perf_counter()
     archive = output if output.suffix == ".npz" else output / ARCHIVE
-    try:
+    with one_message():
         check_targets(raw_data, archive, per_pair_files, release)
         raw = read(raw_data, allow_unconverged=allow_unconverged)
+        if raw.can_skip or not raw.problems:
+            raw.problems.extend(problems(raw.good()))
         if raw.problems and not (skip_invalid and raw.can_skip):
             refuse(raw)
         pairs = encode(raw, encoding)
@@ -101,10 +104,8 @@ def main(
             from twobody.publish.release import write_release  # noqa: PLC0415 - see check_targets
 
             click.echo(write_release(release, archive, SOURCE))
-    except (ParseError, OSError) as error:
-        raise click.ClickException(str(error)) from error
-    summarise(archive, pairs, raw, *digests)
-    click.echo(f"done in {time.perf_counter() - start:.1f} s")
+        summarise(archive, pairs, raw, *digests)
+        click.echo(f"done in {time.perf_counter() - start:.1f} s")
 
 
 def default_jobs() -> int:
@@ -126,6 +127,11 @@ def check_targets(
         if folder.exists() and not folder.is_dir():
             raise ParseError(folder, None, "a folder, or nothing", "a file")
     if per_pair_files is not None:
+        # Those of pairs that are no more are removed there, and any name may be that of a pair.
+        own, analysis = os.path.realpath(per_pair_files), archive.parent / ANALYSIS
+        others = [Path(os.path.realpath(place)) for place in (analysis, release) if place]
+        if any(p.is_relative_to(own) or Path(own).is_relative_to(p) for p in others):
+            raise ParseError(per_pair_files, None, "a folder of its own", "that of other output")
         check_pair_files(per_pair_files)
     if release is not None:
         from twobody.publish.release import check_release  # noqa: PLC0415 - most builds make none
@@ -196,16 +202,20 @@ def summarise(archive: Path, pairs: Pairs, raw: RawData, content: str, digest: s
     skipped = raw.found - len(pairs)
     missing = int(np.isnan(pairs.label_values).sum())
     shape = " x ".join(map(str, pairs.images.shape)) if pairs.images else ""
+    others = [path.name for path in archive.parent.glob("*.npz") if path.name != archive.name]
     click.echo(
-        f"{archive}\n"
+        f"{printable(str(archive))}\n"
         f"  pairs     {raw.found} found, {len(pairs)} kept, {skipped} skipped\n"
         f"  labels    {len(LABELS)} per pair, {missing} values missing\n"
         f"  images    {shape} float32, encoding {pairs.encoding}\n"
         f"  size      {archive.stat().st_size / 1e6:.1f} MB\n"
         f"  SHA-256   {digest}\n"
         f"  content   {content}\n"
-        f"{archive.parent / ANALYSIS}"
+        f"{printable(str(archive.parent / ANALYSIS))}"
     )
+    if others:
+        besides = counted(len(others), "other archive")
+        click.echo(f"  of {printable(archive.name)} alone, not of the {besides} beside it")
     if raw.problems:
         click.echo(f"  skipped   {skipped} pairs, listed in {SKIPPED_CSV}")
 

@@ -19,7 +19,9 @@ from twobody.check.against import check_against
 from twobody.check.compare import compare, format_comparison
 from twobody.check.describe import describe_pair, find_pair, format_overview, format_pair, overview
 from twobody.check.verify import checks_as_dicts, format_checks, has_errors, read_whole, verify
+from twobody.errors import printable
 from twobody.pairs import Pairs
+from twobody.progress import one_message
 from twobody.publish import figures
 from twobody.publish.exports import FORMATS
 from twobody.publish.exports import export as write_export
@@ -27,12 +29,6 @@ from twobody.publish.page import write_page
 
 _PATH = click.Path(path_type=Path)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
-
-
-class CannotRead(click.ClickException):
-    """A file is damaged, hostile or not ours, or cannot be written."""
-
-    exit_code = 2
 
 
 @click.command()
@@ -82,7 +78,7 @@ def main(
     }
     check_usage([mode for mode, asked in modes.items() if asked], pair, label, as_json=as_json)
     fine = True
-    try:
+    with one_message(status=2):
         check_new_files(file, {draw: [*figures.FORMATS], report: [".html"], export: [*FORMATS]})
         # What is not finite is a finding, not NumPy's business.
         with np.errstate(all="ignore"), Container(file) as archive:
@@ -108,10 +104,6 @@ def main(
                 else:
                     content = overview(archive, pairs)
                     show(content, format_overview(content), as_json=as_json)
-    except BrokenPipeError:
-        raise  # click ends quietly where nobody reads on, as after `| head`
-    except (ParseError, OSError, ImportError) as error:
-        raise CannotRead(str(error)) from error
     if not fine:
         raise SystemExit(1)
 
@@ -160,7 +152,7 @@ def show(content: Any, lines: Iterable[str], *, as_json: bool) -> None:
         click.echo(text.encode("utf-8", "backslashreplace"))  # half of a surrogate pair
         return
     for line in lines:
-        click.echo("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line))
+        click.echo(printable(line))
 
 
 if __name__ == "__main__":

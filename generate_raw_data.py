@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
-from twobody import ParseError, __version__
+from twobody import __version__
 from twobody.campaign.run import RUN_LOG
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import PairProblem
-from twobody.progress import n_cores
+from twobody.progress import n_cores, one_message
 from twobody.raw_data.derive import collect_pair
 from twobody.raw_data.folders import find_pairs
 from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE, PairLabels, write_label_files
@@ -49,7 +49,7 @@ def collect(raw_data: Path, skip_invalid: bool) -> None:
     Where any pair has a problem, neither is written.
     """
     pairs: dict[str, PairLabels] = {}
-    try:
+    with one_message():
         names, problems = find_pairs(raw_data)
         for name in tqdm(names, "collecting", unit="pair", disable=None):
             pair, errors = collect_pair(raw_data / name)
@@ -65,8 +65,6 @@ def collect(raw_data: Path, skip_invalid: bool) -> None:
         left_out = len({problem.pair_name for problem in problems})
         kept = counted(len(pairs), "pair") + (f", {left_out} left out" if left_out else "")
         click.echo(f"{raw_data / LABELS_FILE}, {raw_data / BONDS_FILE}: {kept}")
-    except (ParseError, OSError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 class FiniteRange(click.FloatRange):
@@ -157,6 +155,7 @@ def split_command(_ctx: click.Context, _param: click.Parameter, value: str) -> l
 @click.option("--max-force", default=1e-4, type=POSITIVE, help="At the end [H/bohr].")
 @click.option("--unpaired-electrons", type=NOT_NEGATIVE, help="Spin-polarised, with so many.")
 @click.option("--extra-hsd", type=PATH, help="HSD to merge into every input.")
+@one_message()
 def run(
     skf: Path | None,
     elements: list[str],
@@ -206,8 +205,6 @@ def run(
         extra = "generate" if scheduler is None else "dask"
         install = f'python -m pip install "twobody-dataset[{extra}]"'
         raise click.ClickException(f"{error.name} is not installed: {install}") from error
-    except (ParseError, OSError) as error:
-        raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo("stopped; the same command goes on from here", err=True)
         raise SystemExit(130) from None

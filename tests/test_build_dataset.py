@@ -11,7 +11,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -265,7 +267,7 @@ def row_twice(raw_data: Path) -> None:
     path.write_text("".join([*lines, lines[4]]), encoding="utf-8", newline="\n")
 
 
-D, G = "H_Li/detailed.out", "H_Li/geo_end.xyz"
+D, G, B = "H_Li/detailed.out", "H_Li/geo_end.xyz", "H_Li/band.out"
 ATOM_1 = "    H      0.00000000      0.00000000     -0.09238595      1.40784956\n"
 ATOM_2 = "   Li      0.00000000      0.00000000      1.68238595      0.59215044\n"
 BOND = "1.7747719"
@@ -277,6 +279,7 @@ FLOAT64 = "expected a value of the SCC row, a number in the range of float64"
 SUM = "expected 0.31396810, the sum over the orbitals"
 CHARGE = "expected the sum of the gross charges, 0.81569912"
 ENERGY = "expected total energy in H and the same in eV (13.2929)"
+BAND_ENERGY = "levels whose electrons have the band energy of detailed.out, -0.382690 H"
 ATOM_1_AT = "expected atom 1 where detailed.out has it, at (0.000000, 0.000000, -0.092386) Å"
 
 BAD_INPUT = {
@@ -350,6 +353,18 @@ BAD_INPUT = {
     "wrong elements": (
         edited(G, "   Li", "   Na"),
         f"{G}:3: expected the elements of the folder, H and Li, found H and Na",
+    ),
+    "a level that is cut off": (
+        edited(B, "     5     1.962  0.00000\n", ""),
+        f"{B}:1: expected 5 levels, one an orbital, for k-point 1, spin 1, found 4",
+    ),
+    "levels of another calculation": (
+        edited(B, "-5.207", "-5.307"),
+        f"{B}:1: expected {BAND_ENERGY}, found -10.614 eV",
+    ),
+    "a number of levels that is off": (
+        edited(LABELS_FILE, ",5,2.0,0,0,", ",6,2.0,0,0,"),
+        f"{LABELS_FILE}:5: expected n_levels of {B}, 5, found 6",
     ),
     "a bond length that is off": (
         edited(BONDS_FILE, BOND, "1.7757820"),
@@ -432,6 +447,21 @@ def test_with_skip_invalid_the_pair_is_left_out_and_listed(small_raw_data, outpu
 def test_a_bond_length_may_differ_by_the_tolerance(small_raw_data, output, length):
     replace(small_raw_data / BONDS_FILE, BOND, length)  # 1.7747719 +- less than 1e-3
     assert build(small_raw_data, output).exit_code == 0
+
+
+def test_what_the_checks_of_archives_would_find_is_a_problem_of_the_build(small_raw_data, output):
+    for pair in ("H_Li", "Al_N"):
+        (small_raw_data / pair / "band.out").unlink()  # which would contradict the label
+    replace(small_raw_data / LABELS_FILE, ",5,2.0,0,0,", ",5,2.0,1,0,")
+    before = tree(output)
+    result = build(small_raw_data, output)
+    assert result.exit_code == 1
+    passes = "what passes the check 'gap flags' of check_npz.py --verify"
+    assert below(small_raw_data, result.stderr).splitlines() == [
+        f"H_Li: expected {passes}, found is metal_like and has a gap",
+        "Error: 1 problem, 1 pair; nothing was written (--skip-invalid leaves bad pairs out)",
+    ]
+    assert tree(output) == before
 
 
 def test_a_row_without_a_folder_is_named_in_both_files(small_raw_data, output):
@@ -533,10 +563,95 @@ def test_a_write_that_fails_leaves_the_earlier_output(
     pairs = output.parent / "pairs"
     result = build(small_raw_data, output, "--per-pair-files", str(pairs))
     assert result.exit_code == 1
-    assert result.stderr == "Error: [Errno 28] No space left on device\n"
+    assert result.stderr == f"Error: [Errno 28] No space left on device: '{output}'\n"
     assert tree(output) == before
     assert tree(pairs) == {}
     assert [path for path in output.iterdir() if path.name.startswith(".")] == []
+
+
+def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Build in a process of its own."""
+    command = [sys.executable, ROOT / "build_dataset.py", *arguments]
+    defaults = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.run(command, check=False, **defaults | options)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the full device")
+def test_where_standard_output_is_full_the_dataset_is_there_and_one_line_says_why_it_ends(
+    small_raw_data, tmp_path
+):
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        result = run(small_raw_data, tmp_path / "out", stdout=full)
+    assert result.returncode == 1
+    assert result.stderr == "Error: [Errno 28] No space left on device\n"
+    with Container(tmp_path / "out" / "dataset_combined.npz") as built:
+        assert built.members
+
+
+def test_it_ends_quietly_where_nobody_reads_on(small_raw_data, tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)  # as `head` does, before anything has come
+    with os.fdopen(writer, "w") as closed:
+        assert run(small_raw_data, tmp_path / "out", stdout=closed).stderr == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+def test_a_file_larger_than_may_be_is_one_line_that_names_the_folder(small_raw_data, output):
+    import resource
+
+    before = tree(output)
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (40_000, 40_000))
+    result = run(small_raw_data, output, preexec_fn=limit)
+    assert result.returncode == 1
+    assert result.stderr == f"Error: [Errno 27] File too large: '{output}'\n"
+    assert tree(output) == before
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        ("write", MemoryError(), "not enough memory"),
+        ("write", MemoryError("Unable to allocate 9 MiB"), "Unable to allocate 9 MiB"),
+        ("ThreadPoolExecutor", RuntimeError("can't start new thread"), "can't start new thread"),
+        (
+            "summarise",
+            FileNotFoundError(2, "No such file", "o.npz"),
+            "[Errno 2] No such file: 'o.npz'",
+        ),
+    ],
+)
+def test_memory_and_threads_that_run_out_and_an_archive_that_is_gone_are_one_line(
+    small_raw_data, output, monkeypatch, function, error, message
+):
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(build_dataset, function, fail)
+    result = build(small_raw_data, output)
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {message}\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux")
+@pytest.mark.parametrize(("name", "shown"), [("a\nb", r"a\nb"), ("a\udcffb", r"a\udcffb")])
+def test_a_folder_whose_name_is_no_line_of_text_is_named_on_one(
+    small_raw_data, tmp_path, name, shown
+):
+    strange = small_raw_data.rename(tmp_path / name)
+    assert run(strange, strange.with_name(f"{name} out"), env={}).returncode == 0
+    (strange / "H_Li" / "geo_end.xyz").unlink()
+    problem, _ = run(strange, tmp_path / "out", env={}).stderr.splitlines()
+    expected = "expected a readable file, found No such file or directory"
+    assert problem == f"{tmp_path}/{shown}/H_Li/geo_end.xyz: {expected}"
+
+
+def test_an_archive_beside_another_says_whose_the_analysis_is(small_raw_data, tmp_path):
+    first = build(small_raw_data, tmp_path / "a.npz")
+    assert " alone" not in first.stdout
+    second = build(small_raw_data, tmp_path / "b.npz")
+    assert second.stdout.splitlines()[-2] == (
+        "  of b.npz alone, not of the 1 other archive beside it"
+    )
 
 
 def test_an_archive_that_its_reader_refuses_is_not_published(small_raw_data, output, monkeypatch):
@@ -573,7 +688,7 @@ def test_a_move_that_fails_leaves_whole_files_and_the_archive_for_the_last(
     monkeypatch.setattr(Path, "replace", fail)
     result = build(small_raw_data, output)
     assert result.exit_code == 1
-    assert result.stderr == "Error: [Errno 13] Permission denied\n"
+    assert result.stderr == f"Error: [Errno 13] Permission denied: '{output}'\n"
     after = tree(output)
     assert after.keys() == before.keys()
     assert {name for name in after if after[name] != before[name]} == {
@@ -667,7 +782,7 @@ def test_a_disk_that_fails_once_while_the_archive_is_flushed_ends_the_build(
 
     monkeypatch.setattr(os, "fsync", fsync)
     result = build(small_raw_data, output)
-    assert result.stderr == "Error: [Errno 5] Input/output error\n"
+    assert result.stderr == f"Error: [Errno 5] Input/output error: '{output}'\n"
     assert tree(output) == before
 
 
@@ -683,6 +798,30 @@ def test_a_folder_of_other_files_takes_no_pair_files_and_no_archive_is_written(
     assert "expected a folder of pair files (A_B.npz) only, found 'thesis.tex'" in result.stderr
     assert tree(output) == before
     assert list(tree(foreign)) == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("archive", "pairs", "release"),
+    [
+        ("out/H_Li.npz", "out", None),  # a pair file of this name would take its place
+        ("out/d.npz", ".", None),
+        ("out/d.npz", "out/analysis", None),
+        ("out/d.npz", "pairs/TwoBody", "pairs"),
+        ("out/d.npz", "pairs", "pairs/new"),
+    ],
+)
+def test_pair_files_beside_or_among_other_output_are_refused(
+    small_raw_data, tmp_path, monkeypatch, archive, pairs, release
+):
+    monkeypatch.chdir(tmp_path)
+    options = ["--release", release] if release else []
+    result = build(small_raw_data, archive, "--per-pair-files", pairs, *options)
+    assert result.exit_code == 1
+    assert (
+        result.stderr
+        == f"Error: {pairs}: expected a folder of its own, found that of other output\n"
+    )
+    assert list(tmp_path.iterdir()) == [small_raw_data]
 
 
 def test_a_linked_archive_is_replaced_and_what_it_pointed_to_stays(small_raw_data, tmp_path):

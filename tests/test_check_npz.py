@@ -141,6 +141,17 @@ def test_a_pair_a_label_and_a_page_are_drawn(built, tmp_path):
         assert (tmp_path / name).stat().st_size > 10_000
 
 
+def test_names_that_look_like_formulas_are_drawn_as_they_are(built, tmp_path):
+    members = archives.members(built)
+    members["pair_names"] = members["pair_names"].astype("U20")
+    members["pair_names"][0] = r"$\frac$_$x_{"
+    members["label_names"][0] = r"$\frac{"
+    path = archives.write(tmp_path / "formula.npz", members)
+    for arguments in (["--pair", "0"], ["--label", r"$\frac{"]):
+        result = run(path, "--draw", tmp_path / "picture.png", *arguments)
+        assert (result.exit_code, result.output) == (0, "")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -57,8 +57,9 @@ def test_the_staging_folder_is_gone_after_an_error_too(tmp_path):
         (folder / "file").touch()
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"), staging(tmp_path) as folder:
+    with pytest.raises(OSError, match="No space left") as caught, staging(tmp_path) as folder:
         fail(folder)
+    assert caught.value.filename == str(tmp_path)  # the error of a full disk names no file
     assert list(tmp_path.iterdir()) == []
 
 
@@ -78,6 +79,14 @@ def test_the_folder_of_a_live_run_stays(tmp_path):
             assert second != first
             assert (first / "file").exists()
         assert (first / "file").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_named_pipe_with_the_name_of_a_killed_run_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / ".twobody-x.part")
+    with staging(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".twobody-x.part"]
 
 
 def test_hidden_folders_of_others_stay(tmp_path):

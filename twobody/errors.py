@@ -6,6 +6,11 @@ import os
 from typing import NamedTuple
 
 
+def printable(text: str) -> str:
+    """Escape what is not to be printed: control characters, and bytes that are no text."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class ParseError(ValueError):
     """Input that is not what it has to be.
 
@@ -20,7 +25,7 @@ class ParseError(ValueError):
         self.path = "<text>" if path is None else os.fspath(path)
         self.line, self.expected, self.found = line, expected, found
         place = self.path if line is None else f"{self.path}:{line}"
-        super().__init__(f"{place}: expected {expected}, found {found}")
+        super().__init__(printable(f"{place}: expected {expected}, found {found}"))
 
     @property
     def reason(self) -> str:

@@ -42,13 +42,24 @@ class InputDigest:
 
 
 @contextmanager
+def naming(folder: Path) -> Iterator[None]:
+    """Let an error of the system that names no file, as of a full disk, name `folder`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(folder)
+        raise
+
+
+@contextmanager
 def staging(folder: Path) -> Iterator[Path]:
     """Make a hidden folder inside `folder` for outputs in the making, and remove it at the end.
 
     What killed runs left behind there is removed first; folders that live runs work in are locked
     and stay. A folder whose replacement was killed half-way is put back.
     """
-    with ExitStack() as stack:
+    with naming(folder), ExitStack() as stack:
         with _locked(folder):
             for before in folder.glob(f".*{_BEFORE}"):
                 target = before.with_name(before.name[1:].removesuffix(_BEFORE))
@@ -153,7 +164,7 @@ def _locked(folder: Path, *, wait: bool = True) -> Iterator[bool]:
     if fcntl is None:  # Windows, where folders cannot be opened, nor removed with open files
         yield True
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # nothing that could be waited for
     try:
         yield lock(handle, wait=wait)
     finally:

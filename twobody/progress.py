@@ -1,4 +1,4 @@
-"""How a long run shows its progress, and how many cores it may use."""
+"""How a run shows its progress, how it fails, and how many cores it may use."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+import click
+
+from twobody.errors import ParseError
 
 
 @contextmanager
@@ -21,6 +25,22 @@ def progress_bar(total: int, what: str) -> Iterator[Callable[[int], object]]:
             yield bar.update
     else:
         yield lambda _: None
+
+
+@contextmanager
+def one_message(status: int = 1) -> Iterator[None]:
+    """Let what cannot be done end a command with one message and an exit status.
+
+    That is wrong input, a system that refuses, no more memory or threads (a RuntimeError), an extra
+    that is not installed. Where nobody reads on, as after ``| head``, click ends without a message.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (ParseError, OSError, MemoryError, RuntimeError, ImportError) as error:
+        click.ClickException(str(error) or "not enough memory").show()
+        raise SystemExit(status) from error
 
 
 def n_cores() -> int:

@@ -15,7 +15,7 @@ from twobody.errors import ParseError
 PathLike = str | os.PathLike[str]
 
 LARGEST_FILE = 1 << 26
-"""Bytes that a text of DFTB+ may have: so much is read, and parsed, in a few seconds."""
+"""Bytes that a text of DFTB+ may have: so much is read and parsed in a minute at most."""
 
 _READ = 1 << 12  # bytes more than a file should have
 # Opening a named pipe does not wait for its other end; O_BINARY is Windows'.
@@ -50,8 +50,8 @@ def is_text(array: NDArray[np.str_]) -> bool:
     return not bool(((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any())
 
 
-def open_regular(path: PathLike) -> int:
-    """Open a file to read and return its handle.
+def open_regular(path: PathLike) -> tuple[int, int]:
+    """Open a file to read; return its handle and its size in bytes.
 
     Raises
     ------
@@ -62,10 +62,11 @@ def open_regular(path: PathLike) -> int:
         handle = os.open(path, _OPEN)
     except OSError as error:
         raise ParseError(path, None, "a readable file", error.strerror or str(error)) from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
         os.close(handle)
         raise ParseError(path, None, "a regular file", "a folder, named pipe or device")
-    return handle
+    return handle, status.st_size
 
 
 def read_bytes(path: PathLike, largest: int = LARGEST_FILE) -> bytes:
@@ -76,21 +77,22 @@ def read_bytes(path: PathLike, largest: int = LARGEST_FILE) -> bytes:
     ParseError
         The file is larger, or as in `open_regular`.
     """
-    handle = open_regular(path)
+    handle, size = open_regular(path)
+    data = b""
     try:
         # Without a file object, which takes longer to make than a small file to read.
-        parts: list[bytes] = []
-        size = expected = os.fstat(handle).st_size  # it may grow
-        while size <= largest and (part := os.read(handle, expected + _READ)):
-            parts.append(part)
-            size = max(size, sum(map(len, parts)))
+        while size <= largest and (part := os.read(handle, size + _READ)):
+            data += part
+            if len(data) == size:
+                return data
+            size = max(size, len(data))  # it may grow meanwhile
     except OSError as error:
         raise ParseError(path, None, "a readable file", error.strerror or str(error)) from error
     finally:
         os.close(handle)
     if size > largest:
         raise ParseError(path, None, f"at most {largest} bytes", "more")
-    return b"".join(parts)
+    return data
 
 
 def decode(data: bytes, path: PathLike) -> str:

@@ -521,6 +521,14 @@ class TestStopping:
 
 
 class TestTwoCampaigns:
+    def test_a_named_pipe_in_the_place_of_the_log_is_refused(self, stand_in):
+        stand_in.output.mkdir()
+        os.mkfifo(stand_in.output / "run_log.csv")
+        message = "expected a regular file, or nothing, found something else"
+        for options in ((), ("--dry-run",)):
+            result = stand_in.run(*options)
+            assert result.output == f"Error: {stand_in.output / 'run_log.csv'}: {message}\n"
+
     @pytest.mark.parametrize("options", [("--temperature", "400"), (), ("--dry-run",)])
     def test_a_folder_in_which_a_campaign_is_at_work_is_refused(self, stand_in, options):
         stand_in.set_plan({"H_H": ["slow 2"]})

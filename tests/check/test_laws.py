@@ -114,7 +114,7 @@ BROKEN = [
     ("label values", "H_H", "scc_last_error is inf", label("scc_last_error", put, "H_H", np.inf)),
     ("label values", "H_H", "n_atoms is 3", label("n_atoms", put, "H_H", 3)),
     ("label values", "H_H", "metal_like is 0.5", label("metal_like", put, "H_H", 0.5)),
-    ("label values", "H_H", "n_levels is -1", label("n_levels", put, "H_H", -1)),
+    ("label values", "H_H", "geom_opt_step is -1", label("geom_opt_step", put, "H_H", -1)),
     ("label values", "H_H", "scc_last_iter is 1.5", label("scc_last_iter", put, "H_H", 1.5)),
     ("two atoms", "H_H", "metadata num_atoms is 3, not 2", meta("num_atoms", put, "H_H", 3)),
     ("bond length", "H_H", "distance_ang", label("distance_ang", add, "H_H", 0.01)),
@@ -136,7 +136,11 @@ BROKEN = [
     ("gap flags", "Al_N", "is not metal_like, but LUMO < HOMO", swap_homo_and_lumo),
     ("gap flags", "He_He", "has no virtual level, but a_ev", label("a_ev", put, "He_He", 1)),
     ("gap flags", "He_He", "no e_lumo_ev", label("no_virtual_in_basis", put, "He_He", 0)),
-    ("free energy", "H_H", "total", label("mermin_free_energy_ev", add, "H_H", 0.01)),
+    ("levels", "H_Li", "4 levels, 5 orbitals", label("n_levels", put, "H_Li", 4)),
+    (
+        *("levels", "H_Li", "5 levels of up to 0.3 e, 2 electrons"),
+        label("max_occupancy", put, "H_Li", 0.3),
+    ),
     ("labels and metadata", "H_H", "total_energy_ev of", meta("total_energy", add, "H_H", 0.01)),
     ("labels and metadata", "H_H", "fermi_level_ev of", label("fermi_level_ev", add, "H_H", 0.01)),
     ("charges", "H_Li", "q_absmean is", label("q_absmean", add, "H_Li", 0.01)),
@@ -236,6 +240,13 @@ def test_a_short_bond_is_found_by_the_geometry_where_there_is_no_metadata(small,
     path = archives.write(tmp_path / "bare.npz", {name: small[name] for name in names})
     # 0.25 Å over 2 x 0.31 Å.
     assert ("H_H", "0.250 Å, 0.40 of the sum") in findings(path, warnings=True)["short bonds"]
+
+
+def test_a_negative_entropy_is_suspect(small, tmp_path):
+    column(small, "mermin_free_energy_ev")[row(small, "H_H")] += 0.01
+    suspect = findings(archives.write(tmp_path / "s.npz", consistent(small)), warnings=True)
+    message = "total -18.25483156 eV, free -18.24483156 eV"
+    assert suspect["free energy"] == [("H_H", message)]
 
 
 def test_a_label_that_no_pair_has_is_suspect(small, tmp_path):

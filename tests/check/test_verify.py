@@ -1,6 +1,7 @@
 """Layout, schema, basis and pixels of an archive; what the dicts and the CSV files repeat."""
 
 import json
+import os
 
 import archives
 import numpy as np
@@ -32,7 +33,7 @@ def test_a_built_archive_is_right(built):
     checks = verified(built)
     assert broken(built) == {}
     assert not has_errors(checks)
-    assert len(checks) == 24
+    assert len(checks) == 25
 
 
 def test_an_archive_written_by_numpy_is_right_too(tmp_path, small):
@@ -220,6 +221,16 @@ def test_a_value_of_the_csv_files_that_the_archive_does_not_have_is_found(built)
     assert findings[1].message == "system_id_guess in all_labels.csv is He, not He_He"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_named_pipe_in_the_place_of_a_csv_file_is_not_waited_for(built):
+    path = built.parent / "analysis" / "geometry_data.csv"
+    path.unlink()
+    os.mkfifo(path)
+    with Container(built) as archive:
+        (finding,) = next(c.findings for c in verify(archive) if c.law == "analysis")
+    assert "geometry_data.csv cannot be read: " in finding.message
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -262,7 +273,7 @@ def test_the_text_lists_every_error_but_only_the_first_of_each_warning(archive):
     lines = list(format_checks(checks))
     assert max(map(len, lines)) <= 100
     assert "           and 469 more (--json lists all)" in lines
-    assert lines[-1] == "24 checks: 0 errors, 480 warnings"
+    assert lines[-1] == "25 checks: 0 errors, 480 warnings"
     listed = {check["law"]: check for check in checks_as_dicts(checks)}["short bonds"]["findings"]
     assert len(listed) == 474
     assert listed[0] == {"pair": "Ag_Co", "message": "1.838 Å, 0.68 of the sum"}

@@ -8,14 +8,16 @@ from pathlib import Path
 import layouts
 import numpy as np
 import pytest
-from shipped import RAW_DATA, below
+from shipped import RAW_DATA, SMALL, below
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twobody.check import laws
 from twobody.dftbplus import DetailedOut, Levels, read_band_out, read_detailed_out
 from twobody.labels import LABELS, LabelValue
 from twobody.raw_data.derive import collect_pair, derive_labels
-from twobody.raw_data.label_csv import PairLabels
+from twobody.raw_data.label_csv import PairLabels, write_label_files
+from twobody.raw_data.read import read
 
 # Energies: the H column of detailed.out times 27.211386245988 eV/H. Levels: band.out.
 BY_HAND: dict[str, dict[str, LabelValue]] = {
@@ -330,9 +332,9 @@ def test_a_level_too_few_is_named(small_raw_data):
 
 
 def block(spin: int, *occupations: float, k_point: int = 1, weight: float = 1.0) -> str:
-    """Print a block for H-Li, or any other pair: energies mean nothing here."""
+    """Print a block for H-Li, whose two electrons have -10.4135 eV, wherever they are."""
     heading = f" KPT {k_point:12d}  SPIN {spin:12d}  KWEIGHT {weight:21.16f}     \n"
-    rows = [f"{i:6d}{i:10.3f}{occupation:9.5f}\n" for i, occupation in enumerate(occupations, 1)]
+    rows = [f"{i:6d}    -5.207{occupation:9.5f}\n" for i, occupation in enumerate(occupations, 1)]
     return heading + "".join(rows) + "\n"
 
 
@@ -348,8 +350,16 @@ def block(spin: int, *occupations: float, k_point: int = 1, weight: float = 1.0)
         ),
         (layouts.spin_polarised, block(1, 1, 0, 0, 0, 0) + block(2, 1, 0, 0, 0, 0)),
         (layouts.non_collinear, block(1, 1, 1, *[0] * 8)),
+        *(
+            (layout, block(1, 2, 0, 0, 0, 0))
+            for layout in (layouts.static, layouts.single_point, layouts.without_scc)
+        ),
+        (layouts.version_17_1, block(1, 2, 0, 0, 0, 0)),
     ],
-    ids=["Fermi", "Methfessel-Paxton", "k-points", "spin-polarised", "non-collinear"],
+    ids=[
+        *("Fermi", "Methfessel-Paxton", "k-points", "spin-polarised", "non-collinear"),
+        *("static", "single point", "without SCC", "17.1"),
+    ],
 )
 def test_levels_of_any_kind_of_run_are_taken(small_raw_data, layout, band_out):
     folder = small_raw_data / "H_Li"
@@ -357,7 +367,21 @@ def test_levels_of_any_kind_of_run_are_taken(small_raw_data, layout, band_out):
         text = layout(layouts.real("H_Li"))
         (folder / "detailed.out").write_text(text, encoding="utf-8", newline="\n")
     (folder / "band.out").write_text(band_out, encoding="utf-8", newline="\n")
+    if layout in (layouts.static, layouts.single_point):
+        replace_in(folder / "geo_end.xyz", "Geometry Step: 5", "Geometry Step: 0")
     assert errors_of(folder) == []
+    # A build finds no fault in the labels that are collected either.
+    write_label_files(small_raw_data, {name: collect_pair(small_raw_data / name)[0] for name in SMALL})
+    result = read(small_raw_data, allow_unconverged=False)
+    assert result.problems == []
+    assert list(laws.problems(result.pairs)) == []
+
+
+def test_levels_of_another_calculation_are_named_by_their_energy(small_raw_data):
+    folder = small_raw_data / "H_Li"
+    replace_in(folder / "band.out", "-5.207", "-5.208")
+    expected = "levels whose electrons have the band energy of detailed.out, -0.382690 H"
+    assert errors_of(folder) == [f"band.out:1: expected {expected}, found -10.416 eV"]
 
 
 ELECTRONS = "occupations that add up to the electrons of detailed.out, 2.00000"

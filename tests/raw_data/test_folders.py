@@ -10,6 +10,7 @@ import pytest
 from shipped import RAW_DATA, SMALL, below
 
 from twobody import ParseError
+from twobody.dftbplus.band_out import LEVEL_FIELDS
 from twobody.dftbplus.detailed_out import SCALARS
 from twobody.files import InputDigest
 from twobody.pairs import ROW
@@ -86,7 +87,7 @@ def test_a_row_is_what_the_files_say():
     assert row["bond_length"] == 1.68238595 + 0.09238595
 
 
-def test_scalars_are_the_other_numbers_of_detailed_out():
+def test_scalars_are_the_other_numbers_of_detailed_out_and_those_of_levels():
     _, scalars, _ = read_pairs(RAW_DATA, ["H_He", "H_Li"], InputDigest())
     assert dict(zip(SCALARS.names, scalars[1].tolist(), strict=True)) == {
         "band_energy": -0.3826903303,
@@ -99,7 +100,25 @@ def test_scalars_are_the_other_numbers_of_detailed_out():
         "scc_error": 1.658233e-09,
         "scc_converged": 1,
         "geometry_converged": 1,
+        "e_homo": -5.207,
+        "e_lumo": -2.05,
+        "n_levels": 5,
+        "max_occupancy": 2,
+        "metal_like": 0,
+        "no_virtual_in_basis": 0,
     }
+
+
+def test_a_pair_without_levels_is_read_without_their_numbers(small_raw_data):
+    (small_raw_data / "H_Li" / "band.out").unlink()
+    rows, scalars, problems = read_pairs(small_raw_data, ["H_Li"], InputDigest())
+    assert problems == []
+    expected, others, _ = read_pairs(RAW_DATA, ["H_Li"], InputDigest())
+    assert rows.tobytes() == expected.tobytes()
+    missing = {name for name in SCALARS.names if np.isnan(scalars[name][0])}
+    assert missing == set(LEVEL_FIELDS)
+    kept = [name for name in SCALARS.names if name not in missing]
+    assert scalars[kept].tolist() == others[kept].tolist()
 
 
 def test_populations_of_shells_with_one_l_are_added_up(small_raw_data):
@@ -111,6 +130,8 @@ def test_populations_of_shells_with_one_l_are_added_up(small_raw_data):
         "    1   1   0   0       1.40784956  s\n",
         "    1   1   0   0       1.15784956  s\n" + S,
     )
+    level = "     5     1.962  0.00000\n"
+    change(small_raw_data / "H_Li" / "band.out", level, level + level.replace("5 ", "6 ", 1))
     rows, _, problems = read_pairs(small_raw_data, ["H_Li"], InputDigest())
     assert problems == []
     expected, _, _ = read_pairs(RAW_DATA, ["H_Li"], InputDigest())

@@ -252,6 +252,9 @@ def test_a_bad_cell_is_named_and_never_becomes_a_number(small_raw_data, column, 
         ("natoms", "3", "natoms = 2, found '3'"),
         ("species_1", "Li", "species_1 = H, found 'Li'"),
         ("species_1", "H.0", "species_1 = H, found 'H.0'"),
+        ("pair", "H_Na", "pair = H_Li, found 'H_Na'"),
+        ("pair", "", "pair = H_Li, found ''"),
+        ("pair_sorted", "H_Li_H", "pair_sorted = H_Li, found 'H_Li_H'"),
     ],
 )
 def test_a_bad_cell_of_the_bond_file_is_named(small_raw_data, column, cell, expected):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import layouts
 import numpy as np
 import pytest
+from dftb_runs import shifted
 from shipped import RAW_DATA, SMALL, below
 
 from twobody import ParseError
@@ -159,6 +162,58 @@ def test_a_label_that_contradicts_detailed_out_is_a_problem(small_raw_data, colu
     ]
 
 
+OF_BAND_OUT = {
+    "E_HOMO_eV": ("-5.208", "-5.207", " eV"),
+    "E_LUMO_eV": ("-2.051", "-2.05", " eV"),
+    "n_levels": ("6", "5", ""),
+    "max_occupancy": ("1.99999", "2", " e"),
+    "metal_like": ("1", "0", ""),
+    "no_virtual_in_basis": ("1", "0", ""),
+}
+
+
+@pytest.mark.parametrize("column", OF_BAND_OUT)
+def test_a_label_that_contradicts_the_levels_is_a_problem(small_raw_data, column):
+    cell, value, unit = OF_BAND_OUT[column]
+    edit(small_raw_data / LABELS_FILE, lambda rows: h_li(rows).update({column: cell}))
+    expected = f"{column} of H_Li/band.out, {value}{unit}"
+    assert messages(small_raw_data)[0] == (
+        f"{LABELS_FILE}:5: expected {expected}, found {float(cell):.8g}{unit}"
+    )
+
+
+def test_without_levels_nothing_contradicts_their_labels(small_raw_data):
+    (small_raw_data / "H_Li" / "band.out").unlink()
+    edit(small_raw_data / LABELS_FILE, lambda rows: h_li(rows).update(n_levels="6"))
+    assert messages(small_raw_data) == []
+
+
+def test_a_label_that_needs_a_virtual_level_where_there_is_none_is_a_problem(small_raw_data):
+    def invent(rows: Rows) -> None:
+        next(row for row in rows if row["run_dir"] == "He_He")["E_LUMO_eV"] = "1.5"
+
+    edit(small_raw_data / LABELS_FILE, invent)
+    expected = "E_LUMO_eV of He_He/band.out, none"
+    assert messages(small_raw_data) == [f"{LABELS_FILE}:6: expected {expected}, found 1.5 eV"]
+
+
+def test_a_softness_of_a_pair_without_a_gap_is_a_problem(small_raw_data):
+    def invent(rows: Rows) -> None:
+        next(row for row in rows if row["run_dir"] == "H_He")["softness_eVinv"] = "3"
+
+    edit(small_raw_data / LABELS_FILE, invent)
+    expected = "softness_eVinv of eta_ev, none"
+    assert messages(small_raw_data) == [f"{LABELS_FILE}:4: expected {expected}, found 3 1/eV"]
+
+
+def test_levels_of_another_pair_are_a_problem(small_raw_data):
+    data = (small_raw_data / "N_Na" / "band.out").read_bytes()
+    (small_raw_data / "H_Li" / "band.out").write_bytes(data)
+    found = "expected 5 levels, one an orbital, for k-point 1, spin 1, found"
+    (message,) = messages(small_raw_data)
+    assert message.startswith(f"H_Li/band.out:1: {found}")
+
+
 @pytest.mark.parametrize("axis", ["x", "y"])
 def test_a_dipole_label_along_another_axis_is_a_problem(small_raw_data, axis):
     def turn(rows: Rows) -> None:
@@ -194,13 +249,26 @@ def test_rows_that_moved_by_one_pair_are_problems_of_every_pair(small_raw_data):
     assert read_all(small_raw_data).bad == set(SMALL)
 
 
-def test_levels_that_changed_places_are_a_problem(small_raw_data):
+def test_columns_of_levels_that_changed_places_with_all_that_follows_are_problems(small_raw_data):
+    swapped = {"E_HOMO_eV": "E_LUMO_eV", "E_LUMO_eV": "E_HOMO_eV", "I_eV": "A_eV", "A_eV": "I_eV"}
+
     def swap(rows: Rows) -> None:
-        row = h_li(rows)
-        row["E_HOMO_eV"], row["E_LUMO_eV"] = row["E_LUMO_eV"], row["E_HOMO_eV"]
+        for row in rows:
+            row |= {column: row[other] for column, other in swapped.items()}
 
     edit(small_raw_data / LABELS_FILE, swap)
-    assert read_all(small_raw_data).bad == {"H_Li"}
+    # In H_He and N_Na they are the same level.
+    assert read_all(small_raw_data).bad == {"Al_N", "H_H", "H_Li", "He_He"}
+
+
+def test_columns_of_energies_that_changed_places_are_problems_of_every_pair(small_raw_data):
+    def swap(rows: Rows) -> None:
+        for row in rows:
+            band, repulsive = row["band_energy_eV"], row["repulsive_energy_eV"]
+            row |= {"band_energy_eV": repulsive, "repulsive_energy_eV": band}
+
+    edit(small_raw_data / LABELS_FILE, swap)
+    assert read_all(small_raw_data).bad == set(SMALL)
 
 
 def test_a_row_that_guesses_another_pair_is_a_problem(small_raw_data):
@@ -262,4 +330,28 @@ def test_atoms_that_changed_places_are_a_problem(small_raw_data):
     assert [message.split(", at")[0] for message in messages(small_raw_data)] == [
         f"{GEO_END_XYZ}:3: expected atom 1 where detailed.out has it",
         f"{GEO_END_XYZ}:4: expected atom 2 where detailed.out has it",
+    ]
+
+
+@pytest.mark.parametrize("layout", [str, layouts.static], ids=["optimised", "static"])
+def test_a_bond_that_was_turned_to_x_is_a_problem(small_raw_data, layout):
+    folder = small_raw_data / "H_Li"
+    text = layout((folder / "detailed.out").read_text(encoding="utf-8"))
+    (folder / "detailed.out").write_text(text, encoding="utf-8", newline="\n")
+    assert [message for message in messages(small_raw_data) if "geom" not in message] == []
+    for z in ("     -0.09238595", "      1.68238595"):
+        change(folder / "geo_end.xyz", f"      0.00000000      0.00000000{z}", f"{z}{2 * ZERO}")
+    assert any(message.startswith("H_Li/") for message in messages(small_raw_data))
+
+
+ZERO = "      0.00000000"
+
+
+def test_a_pair_that_was_computed_again_without_its_labels_is_a_problem(small_raw_data, tmp_path):
+    shutil.rmtree(small_raw_data / "H_Li")
+    shifted(RAW_DATA / "H_Li", small_raw_data / "H_Li", energy=0.01, scale=1.0)
+    told = [message.split(" of ")[0] for message in messages(small_raw_data)]
+    assert told == [
+        f"{LABELS_FILE}:5: expected {column}"
+        for column in ("total_energy_eV", "mermin_free_energy_eV", "repulsive_energy_eV")
     ]

@@ -122,7 +122,7 @@ class Container:
     def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
         try:
-            handle = open_regular(path)
+            handle, self.file_size = open_regular(path)
         except ParseError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
@@ -130,7 +130,6 @@ class Container:
             raise FileNotFoundError(message) from error
         with ExitStack() as stack:
             self._file = stack.enter_context(os.fdopen(handle, "rb"))
-            self.file_size = os.fstat(self._file.fileno()).st_size
             self.allowed_size = max(_MAX_EXPANSION * self.file_size, _ALWAYS_ALLOWED)
             """Bytes that all members may take together, and any array made of what is in them."""
             try:

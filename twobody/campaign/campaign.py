@@ -21,7 +21,7 @@ from twobody.campaign.run import CONVERGED, DFTB_IN, OUTPUTS, RUN_LOG, Attempt, 
 from twobody.campaign.slater_koster import SlaterKosterFiles
 from twobody.elements import COVALENT_RADII
 from twobody.errors import ParseError
-from twobody.files import lock
+from twobody.files import lock, naming
 from twobody.text import counted, quote
 
 _OURS = " x the sum of covalent radii; settings: "  # in the first line of every input
@@ -221,16 +221,16 @@ def _attempts(job: Job, future: Future[list[Attempt]]) -> list[Attempt]:
 def _only_campaign(output: Path) -> Iterator[TextIO]:
     """Open the run log, and keep other campaigns out of the folder until it is closed."""
     output.mkdir(parents=True, exist_ok=True)
+    path = output / RUN_LOG
+    if os.path.lexists(path) and not path.is_file():
+        raise ParseError(path, None, "a regular file, or nothing", "something else")
     try:
-        with (output / RUN_LOG).open("a", newline="", encoding="utf-8") as log:
+        log_file = path.open("a", newline="", encoding="utf-8")
+        with naming(output), log_file as log:
             lock(log.fileno(), wait=False)
             yield log
     except BlockingIOError as error:
         raise BlockingIOError(f"{output}: another campaign is at work in this folder") from error
-    except OSError as error:
-        if error.errno is not None and error.filename is None:  # where the disk is full
-            error.filename = str(output)
-        raise
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from hsd.parser import SYNTAX_ERROR
 
 from twobody.elements import COVALENT_RADII
 from twobody.errors import ParseError
-from twobody.text import PathLike, read_text
+from twobody.text import PathLike, quote, read_text, split_lines
 
 _INPUT = Template((files("twobody.campaign") / "dftb_in.hsd").read_text(encoding="utf-8"))
 
@@ -133,17 +133,20 @@ def read_extra(path: PathLike) -> str:
     Raises
     ------
     ParseError
-        It is not HSD.
+        It is not HSD, or includes another file.
     """
     text = read_text(path)
+    for line, words in enumerate(split_lines(text), start=1):
+        if "<<<" in words or "<<+" in words:
+            raise ParseError(path, line, "HSD that includes no other file", quote(words))
     try:
         hsd.load_string(text)
     except (hsd.HsdError, IndexError) as error:  # the latter for a bracket that closes nothing
-        # Only the message tells what and where: also the file, if one was included.
-        match = re.search(r"\((\d)\) between lines (\d+) - (\d+) in file '(.*)'", str(error))
+        # Only the message tells what and where.
+        match = re.search(r"\((\d)\) between lines (\d+) - (\d+)", str(error))
         if match is None:
             raise ParseError(path, None, "HSD", _HSD_FAULTS[0]) from error
-        fault, first, last = map(int, match.groups()[:3])
+        fault, first, last = map(int, match.groups())
         line = last if fault == SYNTAX_ERROR else first
-        raise ParseError(match[4] or path, line, "HSD", _HSD_FAULTS[fault - 1]) from error
+        raise ParseError(path, line, "HSD", _HSD_FAULTS[fault - 1]) from error
     return text

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from twobody.dftbplus import BOHR, POPULATION_TOLERANCE
 from twobody.elements import COVALENT_RADII, SHORTEST_PHYSICAL_BOND
-from twobody.errors import Finding
+from twobody.errors import NO_PAIR, Finding, PairProblem, ParseError
 from twobody.labels import AU_TO_DEBYE, HARTREE_TO_EV, LABELS, NUMERIC_LABELS
 from twobody.pairs import METADATA_NAMES, Float, Pairs, distances
 from twobody.raw_data.read import BOND_TOLERANCE, DIPOLE_TOLERANCE, LABEL_TOLERANCE
@@ -125,8 +125,19 @@ def gap_flags(pairs: Pairs) -> Iterator[Finding]:
     yield from _where(pairs, wrong, "has a virtual level, but no e_lumo_ev")
 
 
+def levels(pairs: Pairs) -> Iterator[Finding]:
+    """There are as many levels as orbitals, or more, and they can hold all electrons."""
+    n, most = pairs.label("n_levels"), pairs.label("max_occupancy")
+    orbitals = (~np.isnan(pairs.rows["orbital_populations"])).sum(axis=(1, 2))
+    yield from _where(pairs, n < orbitals, "{:.10g} levels, {} orbitals", n, orbitals)
+    electrons = pairs.rows["atom_populations"].sum(axis=1)
+    wrong = n * most < electrons - POPULATION_TOLERANCE
+    message = "{:.10g} levels of up to {:.10g} e, {:.10g} electrons"
+    yield from _where(pairs, wrong, message, n, most, electrons)
+
+
 def free_energy(pairs: Pairs) -> Iterator[Finding]:
-    """The total energy is not below the Mermin free energy: an entropy is not negative."""
+    """The total energy is not below the Mermin free energy; under Methfessel-Paxton it may be."""
     total, free = pairs.label("total_energy_ev"), pairs.label("mermin_free_energy_ev")
     wrong = total < free - LABEL_TOLERANCE
     yield from _where(pairs, wrong, "total {:.10g} eV, free {:.10g} eV", total, free)
@@ -210,7 +221,19 @@ def incomplete_labels(pairs: Pairs) -> Iterator[Finding]:
 
 
 CHECKS = (  # what has to hold for every archive
-    *(names, finite, label_values, two_atoms, bond_length, label_formulas, gap_flags),
-    *(free_energy, labels_and_metadata, charges, populations, dipole_moment),
+    *(names, finite, label_values, two_atoms, bond_length, label_formulas, gap_flags, levels),
+    *(labels_and_metadata, charges, populations, dipole_moment),
 )
-WARNINGS = (short_bonds, constant_labels, incomplete_labels)  # what they find is no fault
+# What they find is no fault.
+WARNINGS = (free_energy, short_bonds, constant_labels, incomplete_labels)
+
+
+def problems(pairs: Pairs) -> Iterator[PairProblem]:
+    """Yield what breaks `CHECKS`, so that a build refuses what they would find in its archive."""
+    with np.errstate(all="ignore"):
+        for law in CHECKS:
+            name = law.__name__.replace("_", " ")
+            for pair, message in law(pairs):
+                folder = pair or NO_PAIR
+                expected = f"what passes the check '{name}' of check_npz.py --verify"
+                yield PairProblem(folder, ParseError(pairs.path / folder, None, expected, message))

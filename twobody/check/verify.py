@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -21,9 +22,10 @@ from twobody.encodings import get_encoding
 from twobody.errors import Finding
 from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
 from twobody.pairs import METADATA_NAMES, Columns, Image, Pairs
-from twobody.text import counted
+from twobody.text import counted, read_bytes
 
 _WARNINGS_SHOWN = 5
+_LARGEST_CSV = 1 << 30  # bytes
 _BLOCK = 64  # pairs whose images are in memory at a time: 2.6 MB
 
 
@@ -188,8 +190,8 @@ def _csv_differences(path: Path, columns: Columns) -> Iterator[Finding]:
     """Compare a CSV file with the columns that it has to hold."""
     names = columns["pair_name"].tolist()
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            header, *rows = csv.reader(file, strict=True)
+        text = read_bytes(path, _LARGEST_CSV).decode()
+        header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
         if header != list(columns) or any(len(row) != len(header) for row in rows):
             yield Finding(None, f"{path.name} has other columns")
         elif [row[0] for row in rows] != names:

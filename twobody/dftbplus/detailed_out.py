@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from twobody.dftbplus.band_out import LEVEL_FIELDS
 from twobody.dftbplus.geometry_step import RUN_STATUS, SCC_STATUS, Step, last_complete_step
 from twobody.dftbplus.mulliken import Orbitals, read_mulliken
 from twobody.text import PathLike, parse_number, read_text, split_lines
@@ -24,8 +25,9 @@ POSITION_TOLERANCE = 1e-5
 SCC_FIELDS = ("scc_iteration", "scc_total_electronic", "scc_diff_electronic", "scc_error")
 _ENERGY_FIELDS = ("band_energy", "mermin_free_energy", "repulsive_energy")
 _STATUS_FIELDS = ("geometry_step", "scc_converged", "geometry_converged")
-SCALARS = np.dtype([(name, "<f8") for name in (*_ENERGY_FIELDS, *SCC_FIELDS, *_STATUS_FIELDS)])
-"""What only labels hold of a `DetailedOut`, for many of them; NaN instead of None."""
+_SCALARS = (*_ENERGY_FIELDS, *SCC_FIELDS, *_STATUS_FIELDS, *LEVEL_FIELDS)
+SCALARS = np.dtype([(name, "<f8") for name in _SCALARS])
+"""What only labels hold of a `DetailedOut` and its `Levels`, for many of them; NaN for None."""
 
 _Float = NDArray[np.float64]
 _SCC_HEADING = ["iSCC", "Total", "electronic", "Diff", "electronic", "SCC", "error"]
@@ -102,9 +104,12 @@ def parse_detailed_out(text: str, path: PathLike | None = None) -> DetailedOut:
     )
 
 
-def agrees_with_ev(hartree: ArrayLike, ev: ArrayLike) -> NDArray[np.bool_]:
-    """Tell where an energy printed in hartree is the one printed in eV."""
-    return np.isclose(ev, np.multiply(hartree, _PRINTED_HARTREE_TO_EV), rtol=2e-6, atol=1e-4)
+def agrees_with_ev(
+    hartree: ArrayLike, ev: ArrayLike, rounding: float | _Float = 1e-4
+) -> NDArray[np.bool_]:
+    """Tell where an energy printed in hartree is the one in eV, which was rounded so far."""
+    expected = np.multiply(hartree, _PRINTED_HARTREE_TO_EV)
+    return np.asarray(np.abs(ev - expected) <= rounding + 2e-6 * np.abs(expected))
 
 
 def agrees_with_debye(au: ArrayLike, debye: ArrayLike) -> NDArray[np.bool_]:

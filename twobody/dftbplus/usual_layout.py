@@ -18,6 +18,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from twobody.dftbplus.band_out import (
+    LEVEL_FIELDS,
+    LEVEL_SUMS,
+    is_occupation,
+    level_numbers,
+    level_sums,
+)
 from twobody.dftbplus.detailed_out import (
     BOHR,
     POSITION_TOLERANCE,
@@ -37,11 +44,12 @@ _TOLERANCE = POPULATION_TOLERANCE - 1e-9
 
 
 class Texts(NamedTuple):
-    """The two files of a pair, and the elements that they have to speak of."""
+    """The files of a pair, and the elements that they have to speak of."""
 
     elements: tuple[str, ...]
     detailed_out: bytes
     geo_end_xyz: bytes
+    band_out: bytes | None = None  # None where there is none
 
 
 def read_usual(
@@ -56,15 +64,18 @@ def read_usual(
     for i, pair in enumerate(pairs):
         if (parts := _head_and_body(pair)) is not None:
             layout = _layout_of(parts[1])
-            if layout is not None and len(parts[1]) == len(layout.lowest):
+            if layout is not None and len(parts[1]) == len(layout.form.lowest):
                 groups.setdefault(layout, []).append((i, *parts))
     read = np.zeros(len(pairs), np.bool_)
+    levels = _levels([pair.band_out for pair in pairs])
     for layout, members in groups.items():
         index, heads, bodies = zip(*members, strict=True)
         fits, columns = layout.numbers(bodies)
         columns |= zip(_HEAD_FIELDS, np.array(heads).T, strict=True)
+        places = np.array(index)
+        columns |= {name: values[places] for name, values in levels.items()}
         good = fits & _consistent(layout, columns)
-        places = np.array(index)[good]
+        places = places[good]
         for table in (rows, scalars):
             for name in columns.keys() & (table.dtype.names or ()):
                 table[name][places] = columns[name][good].reshape(-1, *table.dtype[name].shape)
@@ -112,25 +123,33 @@ _KIND[ord(" ")], _KIND[ord("-")], _KIND[ord("0") : ord("9") + 1] = _BLANK, _MINU
 _EXACT = 2.0**53  # whole numbers below this are exact in float64
 
 
-@dataclass(frozen=True, eq=False)
-class _Layout:
-    """A layout of the body."""
+class _Form(NamedTuple):
+    """What text of fixed columns has in each of them."""
 
     lowest: NDArray[np.uint8]  # what each byte may be, from here
     highest: NDArray[np.uint8]  # to here
     columns: _Int  # [k, longest] of the sign and digits of each number; its blank comes repeatedly
     decimals: _Int  # [k]
-    names: dict[str, list[int]]  # which of the k numbers have this name
-    orbitals: _Int  # [3, n_orbitals] atom from 0, l, m
-    first_of_atom: list[int]
-    first_of_shell: list[int]
 
-    def numbers(self, bodies: Sequence[bytes]) -> tuple[NDArray[np.bool_], dict[str, _Float]]:
-        """Return which of n bodies fit, and the numbers [n, ...] of each name and field.
+    @classmethod
+    def of(cls, picture: str) -> _Form:
+        """Make the form of a picture; see `_picture`."""
+        fields = [match.span() for match in _FIELD.finditer(picture)]
+        longest = max(end - start for start, end in fields) - 1  # without the point
+        columns = [[i for i in range(*field) if picture[i] != "."] for field in fields]
+        lowest, highest = (
+            np.frombuffer(picture.encode().translate(bytes.maketrans(b"#@?", legal)), np.uint8)
+            for legal in (b" 0 ", b"99~")
+        )
+        padded = np.array([[c[0]] * (longest - len(c)) + c for c in columns])
+        decimals = [picture[slice(*field)][::-1].index(".") for field in fields]
+        return cls(lowest, highest, padded, np.array(decimals))
 
-        They are bit for bit those of ``float()``; those of bodies that do not fit mean nothing.
+    def numbers(self, characters: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], _Float]:
+        """Return which of n texts, uint8 [n, length], fit, and the numbers [n, k] in them.
+
+        They are bit for bit those of ``float()``; those of texts that do not fit mean nothing.
         """
-        characters = np.frombuffer(b"".join(bodies), np.uint8).reshape(len(bodies), -1)
         # What is below `lowest` wraps around.
         fits = (characters - self.lowest <= self.highest - self.lowest).all(axis=1)
         numbers = characters[:, self.columns]
@@ -142,9 +161,25 @@ class _Layout:
         # The digits without the point are a whole number; divided by a power of ten, both exact in
         # float64, it is rounded once, as ``float()`` does.
         powers = 10.0 ** np.arange(self.columns.shape[1])[::-1]
-        whole = np.where(kinds == _DIGIT, numbers - ord("0"), 0) @ powers
+        whole = np.where(kinds == _DIGIT, numbers - ord("0"), 0).astype(np.float64) @ powers
         fits &= (whole < _EXACT).all(axis=1)
-        values = np.where((kinds == _MINUS).any(axis=2), -whole, whole) / 10.0**self.decimals
+        return fits, np.where((kinds == _MINUS).any(axis=2), -whole, whole) / 10.0**self.decimals
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """A layout of the body."""
+
+    form: _Form
+    names: dict[str, list[int]]  # which of the k numbers have this name
+    orbitals: _Int  # [3, n_orbitals] atom from 0, l, m
+    first_of_atom: list[int]
+    first_of_shell: list[int]
+
+    def numbers(self, bodies: Sequence[bytes]) -> tuple[NDArray[np.bool_], dict[str, _Float]]:
+        """Return which of n bodies fit, and the numbers [n, ...] of each name and field."""
+        characters = np.frombuffer(b"".join(bodies), np.uint8).reshape(len(bodies), -1)
+        fits, values = self.form.numbers(characters)
         columns = {name: values[:, places] for name, places in self.names.items()}
         for name, printed in _ENERGY_FIELDS.items():
             columns[name] = columns["hartree"][:, _ENERGIES.index(printed)]
@@ -181,18 +216,8 @@ def _layout(keys: bytes) -> _Layout | None:
         return None
     first_of_shell = np.cumsum([0, *(2 * l + 1 for _, _, l in shells[:-1])]).tolist()
     picture, names = _picture(shells)
-    fields = [match.span() for match in _FIELD.finditer(picture)]
-    longest = max(end - start for start, end in fields) - 1  # without the point
-    columns = [[i for i in range(*field) if picture[i] != "."] for field in fields]
-    lowest, highest = (
-        np.frombuffer(picture.encode().translate(bytes.maketrans(b"#@?", legal)), np.uint8)
-        for legal in (b" 0 ", b"99~")
-    )
     return _Layout(
-        lowest=lowest,
-        highest=highest,
-        columns=np.array([[c[0]] * (longest - len(c)) + c for c in columns]),
-        decimals=np.array([picture[slice(*field)][::-1].index(".") for field in fields]),
+        form=_Form.of(picture),
         names={name: [i for i, other in enumerate(names) if other == name] for name in names},
         orbitals=np.array([(a - 1, l, m) for a, _, l in shells for m in range(-l, l + 1)]).T,
         first_of_atom=[0, first_of_shell[n_first]],
@@ -289,6 +314,46 @@ def _picture(shells: Sequence[tuple[int, int, int]]) -> tuple[str, list[str]]:
     return "\n".join(lines), names
 
 
+_BAND_HEADING = f" KPT{1:13}  SPIN{1:13}  KWEIGHT{'1.0000000000000000':>22}     \n".encode()
+_LEVEL = _Form.of(" ####@ ####@.@@@ #@.@@@@@\n")
+_INDEX = len("     1")
+
+
+def _levels(texts: Sequence[bytes | None]) -> dict[str, _Float]:
+    """Read each ``band.out`` of the usual layout, one block for both spins.
+
+    Returns `LEVEL_FIELDS` and `LEVEL_SUMS`, [n] each, and whether it is of another layout; the
+    numbers are NaN then, and where there is none.
+    """
+    values = {name: np.full(len(texts), np.nan) for name in (*LEVEL_FIELDS, *LEVEL_SUMS)}
+    values["other_levels"] = np.array([text is not None for text in texts], np.float64)
+    width, bodies = len(_LEVEL.lowest), {}
+    for i, text in enumerate(texts):
+        if text is not None and text.startswith(_BAND_HEADING) and text.endswith(b"\n\n"):
+            body = text[len(_BAND_HEADING) : -1]
+            if len(body) % width == 0 and body:
+                bodies[i] = body
+    if not bodies:
+        return values
+    characters = np.frombuffer(b"".join(bodies.values()), np.uint8).reshape(-1, width)
+    counts = np.array([len(body) // width for body in bodies.values()])
+    starts = np.cumsum(counts) - counts
+    fits, numbers = _LEVEL.numbers(characters)
+    indices = "".join(f"{i:{_INDEX}}" for i in range(1, counts.max() + 1)).encode()
+    expected = np.frombuffer(indices, np.uint8).reshape(-1, _INDEX)
+    place = np.arange(len(characters)) - np.repeat(starts, counts)
+    fits &= (characters[:, :_INDEX] == expected[place]).all(axis=1)
+    fits &= is_occupation(numbers[:, 1], 2.0)
+    good = np.logical_and.reduceat(fits, starts)
+    places = np.array([*bodies])[good]
+    energies, occupations = numbers.T
+    sums = level_sums(energies, occupations, 1.0, starts)
+    for name, column in (level_numbers(energies, occupations, starts, 2.0) | sums).items():
+        values[name][places] = column[good]
+    values["other_levels"][places] = 0
+    return values
+
+
 def _consistent(layout: _Layout, columns: dict[str, _Float]) -> NDArray[np.bool_]:
     """Tell which pairs pass the checks of the readers and of the folders."""
     orbitals, populations = columns["orbitals"], columns["atom_populations"]
@@ -306,5 +371,11 @@ def _consistent(layout: _Layout, columns: dict[str, _Float]) -> NDArray[np.bool_
     in_debye = agrees_with_debye(columns["dipole"], columns["debye"]).all(axis=1)
     scc = agrees_with_total(columns["scc_total_electronic"], columns["electronic_energy"])
     scc &= (columns["scc_iteration"] >= 1) & (columns["scc_error"] >= 0)
-    result: NDArray[np.bool_] = add_up & in_place & in_ev & in_debye & scc
+    missing = np.abs(columns["level_electrons"] - populations.sum(axis=1))
+    energy, rounding = columns["level_energy"], columns["energy_rounding"]
+    levels = columns["n_levels"] == orbitals.shape[1]
+    levels &= missing <= _TOLERANCE + columns["electrons_rounding"]
+    levels &= agrees_with_ev(columns["band_energy"], energy, rounding)
+    levels |= np.isnan(columns["n_levels"]) & (columns["other_levels"] == 0)
+    result: NDArray[np.bool_] = add_up & in_place & in_ev & in_debye & scc & levels
     return result

@@ -50,7 +50,8 @@ def pair_figure(pairs: Pairs, row: int) -> Figure:
         raise ParseError(pairs.path, None, "an archive with images", "none")
     name, images = str(pair.names[0]), pair.images[:][0]
     length = float(distances(pair.rows["positions"])[0])
-    figure.suptitle(f"{name.replace('_', '–')}, bond length {length:.4f} Å", fontsize=_TEXT + 1)
+    title = f"{name.replace('_', '–')}, bond length {length:.4f} Å"
+    figure.suptitle(title, fontsize=_TEXT + 1, parse_math=False)
     panels = figure.subplots(rows, _PANELS_PER_ROW, squeeze=False).flat
     for axes in panels[len(images) :]:
         axes.set_visible(False)
@@ -106,7 +107,16 @@ def _mark_atoms(axes: Axes, symbols: list[str], atoms: NDArray[np.float64]) -> N
     # A channel that shows no space has no atoms to mark.
     for (x, y), symbol in zip(atoms.tolist(), symbols, strict=False):
         axes.plot(x, y, "+", markersize=4, markeredgewidth=0.8, **style)
-        axes.text(x, y - 2.2, symbol, fontsize=_TEXT, fontweight="bold", ha="center", **style)
+        axes.text(
+            x,
+            y - 2.2,
+            symbol,
+            fontsize=_TEXT,
+            fontweight="bold",
+            ha="center",
+            parse_math=False,
+            **style,
+        )
 
 
 def colour_scale(label: str, values: NDArray[np.float64]) -> Scale:
@@ -153,7 +163,7 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
     schema = _KNOWN.get(label)
     name = _in_unit(schema.title if schema else label, pairs.label_units[names.index(label)])
     bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02, shrink=0.85)
-    bar.set_label(name, fontsize=_TEXT + 1)
+    bar.set_label(name, fontsize=_TEXT + 1, parse_math=False)
     bar.ax.tick_params(labelsize=_TEXT)
     if scale == "flag":
         bar.set_ticks([0, 1], labels=["no", "yes"])

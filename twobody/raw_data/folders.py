@@ -15,10 +15,13 @@ from twobody.dftbplus import (
     POPULATION_TOLERANCE,
     DetailedOut,
     Geometry,
+    Levels,
+    parse_band_out,
     parse_detailed_out,
     parse_geo_end_xyz,
 )
-from twobody.dftbplus.detailed_out import POSITION_TOLERANCE, SCALARS
+from twobody.dftbplus.band_out import is_occupation, level_numbers, level_sums
+from twobody.dftbplus.detailed_out import POSITION_TOLERANCE, SCALARS, agrees_with_ev
 from twobody.dftbplus.mulliken import CHARGE_SECTIONS
 from twobody.dftbplus.usual_layout import Texts, read_usual
 from twobody.errors import PairProblem, ParseError
@@ -34,10 +37,11 @@ _BATCH = 512  # pairs whose texts are in memory at a time: 2 MB, and 6 MB of num
 
 
 class Pair(NamedTuple):
-    """One pair; geometry and detailed output were found to speak of the same two atoms."""
+    """One pair; its files were found to speak of the same two atoms."""
 
     geometry: Geometry
     detailed: DetailedOut
+    levels: Levels | None  # None without a ``band.out``
 
 
 def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
@@ -103,7 +107,7 @@ def read_pairs(
             pair, errors = _parse(folders[i], allow_unconverged=allow_unconverged)
             problems += [PairProblem(folders[i].name, error) for error in errors]
             if pair is not None:
-                fill(rows[start + i], scalars[start + i], pair.detailed, pair.geometry)
+                fill(rows[start + i], scalars[start + i], pair.detailed, pair.geometry, pair.levels)
         progress(len(folders))
     rows["bond_length"] = distances(rows["positions"])
     return rows, scalars, problems
@@ -115,8 +119,9 @@ def read_pair(
     """Read and check the folder of a pair; return the pair, or everything that is wrong with it.
 
     Wrong is, besides what the readers refuse: not two atoms, elements that are not the folder's,
-    geometry steps, positions or populations that differ between the files, no Mulliken analysis or
-    dipole moment, orbitals beyond f, SCC that did not converge.
+    geometry steps, positions or populations that differ between the files, levels that are not
+    those of all orbitals and electrons, no Mulliken analysis or dipole moment, orbitals beyond f,
+    SCC that did not converge. Without a ``band.out`` the pair has no levels.
     """
     return _parse(_read_files(os.fspath(folder)), allow_unconverged=allow_unconverged)
 
@@ -137,19 +142,20 @@ class _Folder(NamedTuple):
 
 def _read_files(path: str, digest: InputDigest | None = None) -> _Folder:
     folder = _Folder(path, os.path.basename(path), {})  # noqa: PTH119 - see read_pairs
-    for file in (DETAILED_OUT, GEO_END_XYZ):
+    for file in (DETAILED_OUT, GEO_END_XYZ, BAND_OUT):
         try:
             folder.contents[file] = data = read_bytes(f"{path}{os.sep}{file}")
-            if digest is not None:
+            if digest is not None and file != BAND_OUT:  # of which nothing gets into an archive
                 digest.add(f"{folder.name}/{file}", data)
         except ParseError as error:
-            folder.contents[file] = error
+            if file != BAND_OUT or not isinstance(error.__cause__, FileNotFoundError):
+                folder.contents[file] = error
     return folder
 
 
 def _parse(folder: _Folder, *, allow_unconverged: bool) -> tuple[Pair | None, list[ParseError]]:
-    """Read both files with the tolerant readers, and check them; see `read_pair`."""
-    detailed = geometry = None
+    """Read the files with the tolerant readers, and check them; see `read_pair`."""
+    detailed = geometry = levels = None
     errors: list[ParseError] = []
     for file, content in folder.contents.items():
         path = Path(folder.path, file)
@@ -160,15 +166,22 @@ def _parse(folder: _Folder, *, allow_unconverged: bool) -> tuple[Pair | None, li
             if file == DETAILED_OUT:
                 detailed = parse_detailed_out(text, path)
                 errors += _check_detailed(detailed, text, path, allow_unconverged)
-            else:
+            elif file == GEO_END_XYZ:
                 geometry = parse_geo_end_xyz(text, path)
                 errors += _check_geometry(geometry, tuple(folder.name.split("_")), path)
+            else:
+                levels = parse_band_out(text, path)
         except ParseError as error:
             errors.append(error)
     if errors or geometry is None or detailed is None:
         return None, errors
     errors += _check_agreement(geometry, detailed, Path(folder.path, GEO_END_XYZ))
-    return (None, errors) if errors else (Pair(geometry, detailed), [])
+    try:
+        if levels is not None and not errors:
+            _check_levels(levels, detailed, Path(folder.path, BAND_OUT))
+    except ParseError as error:
+        errors.append(error)
+    return (None, errors) if errors else (Pair(geometry, detailed, levels), [])
 
 
 def _check_geometry(
@@ -226,8 +239,62 @@ def _check_agreement(geometry: Geometry, detailed: DetailedOut, path: Path) -> I
             yield ParseError(path, geometry.line + atom, expected, f"{here:.8f}")
 
 
+def _check_levels(levels: Levels, detailed: DetailedOut, path: Path) -> None:
+    """Check that no level, spin or electron of `detailed` is missing among the levels."""
+    if detailed.orbitals is None or detailed.atom_populations is None:
+        return
+    n_channels = len(detailed.spin_channels)
+    n_levels = len(detailed.orbitals.atom)
+    if n_channels == 4:  # non-collinear: one block for both spins
+        n_levels *= 2
+    _check_blocks(levels, (1, 2) if n_channels == 2 else (1,), n_levels, path)
+    full, electrons = 2.0 if n_channels == 1 else 1.0, float(detailed.atom_populations.sum())
+    _check_filling(levels, full, electrons, detailed.band_energy, path)
+
+
+def _check_blocks(levels: Levels, spins: tuple[int, ...], n_levels: int, path: Path) -> None:
+    """Check that every k-point has a block for each spin, with a level for each (spin) orbital."""
+    found = len(levels.energies) // len(levels.blocks)
+    missing = dict.fromkeys((k_point, s) for k_point, *_ in levels.blocks for s in spins)
+    for k_point, spin, _, line in levels.blocks:
+        if spin not in spins:
+            what = f"spin {' or '.join(map(str, spins))}, as in {DETAILED_OUT}"
+            raise ParseError(path, line, what, f"spin {spin}")
+        if found != n_levels:
+            what = f"{n_levels} levels, one an orbital, for k-point {k_point}, spin {spin}"
+            raise ParseError(path, line, what, f"{found}")
+        del missing[k_point, spin]
+    for k_point, spin in missing:
+        line = levels.blocks[-1].line + found
+        raise ParseError(path, line, f"a block for k-point {k_point}, spin {spin}", "none")
+
+
+def _check_filling(
+    levels: Levels, full: float, electrons: float, band_energy: float | None, path: Path
+) -> None:
+    """Check that levels are filled as far as they can be, with all electrons and their energy."""
+    blocks, occupations = levels.blocks, levels.occupations
+    size = len(occupations) // len(blocks)
+    for i in np.flatnonzero(~is_occupation(occupations, full)).tolist():
+        line, found = blocks[i // size].line + i % size + 1, f"{occupations[i]:.5f}"
+        raise ParseError(path, line, f"an occupation from 0 to {full:g}", found)
+    weights = np.repeat([block.weight for block in blocks], size)
+    sums = level_sums(levels.energies, occupations, weights, [0]).values()
+    total, rounding, energy, energy_rounding = (float(value[0]) for value in sums)
+    if abs(total - electrons) > POPULATION_TOLERANCE + rounding:
+        what = f"occupations that add up to the electrons of {DETAILED_OUT}, {electrons:.5f}"
+        raise ParseError(path, blocks[0].line, what, f"{total:.5f}")
+    if band_energy is not None and not agrees_with_ev(band_energy, energy, energy_rounding):
+        what = f"levels whose electrons have the band energy of {DETAILED_OUT}, {band_energy:.6f} H"
+        raise ParseError(path, blocks[0].line, what, f"{energy:.3f} eV")
+
+
 def fill(
-    row: np.void, scalars: np.void, detailed: DetailedOut, geometry: Geometry | None = None
+    row: np.void,
+    scalars: np.void,
+    detailed: DetailedOut,
+    geometry: Geometry | None = None,
+    levels: Levels | None = None,
 ) -> None:
     """Put what the files of a pair say into its rows, all but the bond length; None is missing."""
     values = vars(detailed) | {
@@ -244,6 +311,10 @@ def fill(
         values["positions"] = geometry.positions
         if geometry.populations is not None:
             values["populations"] = geometry.populations
+    if levels is not None:
+        full = 1.0 if levels.spins.max() > 1 or len(detailed.spin_channels) > 1 else 2.0
+        of_one = level_numbers(levels.energies, levels.occupations, [0], full)
+        values |= {name: value[0] for name, value in of_one.items()}
     for target in (row, scalars):
         for name in target.dtype.names or ():
             if values.get(name) is not None:

@@ -44,6 +44,7 @@ _LARGEST_FILE = 1 << 30  # bytes
 _LONGEST = 200  # characters of a text label: N of them make an array N times as wide as the longest
 _FLAGS = {"": math.nan, "0": 0.0, "0.0": 0.0, "False": 0.0, "1": 1.0, "1.0": 1.0, "True": 1.0}
 _PLAIN = re.compile(r"[0-9.eE+,-]*")  # what numbers are written with, but for Fortran's D
+_SYMBOL = re.compile(r"[A-Z][a-z]?|[^\s_-]")  # of an element, or what does not stand between two
 _FAULTS = (
     # csv would end the row, and its number, there.
     (re.compile(rb"\r(?!\n)"), "lines that end with LF or CRLF", "CR alone"),
@@ -102,7 +103,7 @@ def read_label_files(
                 by_name = dict(zip(header, cells, strict=False))  # no cells without rows
                 wanted = list(_LABELS_OF[file])
                 if file == BONDS_FILE:
-                    problems += _check_bonds(rows, by_name, path)
+                    problems += _check_geometry(rows, by_name, path)
                     wanted += _POSITIONS
                 for label in (label for label in wanted if label.name in by_name):
                     columns[label][places], faults = _column(rows, by_name[label.name], label, path)
@@ -245,15 +246,23 @@ def _cell(text: str, label: Label, path: Path, line: int) -> float | str:
     return value
 
 
-def _check_bonds(
+def _check_geometry(
     rows: Sequence[_Row], columns: Mapping[str, Sequence[str]], path: Path
 ) -> Iterator[PairProblem]:
     """Check what the geometry columns, where they are there, say of the pairs."""
-    for column, k in (("natoms", None), ("species_1", 0), ("species_2", 1)):
+    for row, cell in zip(rows, columns.get("natoms", ()), strict=False):
+        if cell.strip() not in ("2", "2.0"):
+            error = ParseError(path, row.line, "natoms = 2", quote(cell))
+            yield PairProblem(row.pair_name, error)
+    for column in ("species_1", "species_2", "pair", "pair_sorted"):
         for row, cell in zip(rows, columns.get(column, ()), strict=False):
-            legal = ("2", "2.0") if k is None else (row.pair_name.split("_")[k],)
-            if cell.strip() not in legal:
-                error = ParseError(path, row.line, f"{column} = {legal[0]}", quote(cell))
+            expected = row.pair_name
+            if column.startswith("species"):
+                expected = expected.split("_")[int(column[-1]) - 1]
+            # Pairs are also written as H-Li and Li_H.
+            same = cell == expected or sorted(_SYMBOL.findall(cell)) == sorted(expected.split("_"))
+            if not same:
+                error = ParseError(path, row.line, f"{column} = {expected}", quote(cell))
                 yield PairProblem(row.pair_name, error)
 
 

@@ -16,7 +16,7 @@ from twobody.labels import NUMERIC_LABELS, TEXT_LABELS
 from twobody.pairs import Float, Pairs
 from twobody.progress import progress_bar
 from twobody.raw_data.derive import printed_labels
-from twobody.raw_data.folders import DETAILED_OUT, GEO_END_XYZ, find_pairs, read_pairs
+from twobody.raw_data.folders import BAND_OUT, DETAILED_OUT, GEO_END_XYZ, find_pairs, read_pairs
 from twobody.raw_data.label_csv import BONDS_FILE, LABELS_FILE, LabelTable, read_label_files
 from twobody.text import find_line, read_text, vector
 
@@ -29,8 +29,12 @@ DIPOLE_TOLERANCE = 1e-5
 LABEL_TOLERANCE = 1e-6
 """How far a label may be from what it follows from, in parts of it or, below 1, in its unit."""
 
-# What detailed.out prints may have been rounded, or converted by another value of the constant.
-_PRINTED_TOLERANCE = {"eV": 1e-3, "D": 1e-3}
+# What is printed may have been rounded, or converted by another value of the constant.
+_PRINTED_TOLERANCE = {
+    (DETAILED_OUT, "eV"): 1e-3,
+    (DETAILED_OUT, "D"): 1e-3,
+    (BAND_OUT, "eV"): 6e-4,  # of three decimals
+}
 
 
 class RawData(NamedTuple):
@@ -104,6 +108,7 @@ class _Comparison(NamedTuple):
     found: Float
     expected: Float
     tolerance: float | Float
+    none: NDArray[np.bool_] | bool = False  # where there can be no value
 
 
 def _comparisons(
@@ -117,19 +122,22 @@ def _comparisons(
     for name, (found, expected) in bonds.items():
         what = f"{name} of {{}}/{GEO_END_XYZ}"
         yield _Comparison(BONDS_FILE, what, "Å", found, expected, BOND_TOLERANCE)
-    printed = printed_labels(rows, scalars)
+    printed, without_levels = printed_labels(rows, scalars), np.isnan(scalars["n_levels"])
     for label in NUMERIC_LABELS:
+        file, absolute = label.source.partition(":")[0], 0.0
         if label.name in printed:
-            expected, absolute = printed[label.name], _PRINTED_TOLERANCE.get(label.unit, 0.0)
-            what = f"{label.column} of {{}}/{DETAILED_OUT}"
+            expected, absolute = printed[label.name], _PRINTED_TOLERANCE.get((file, label.unit), 0)
+            what, unknown = f"{label.column} of {{}}/{file}", without_levels
         elif label.formula is not None:
-            expected, absolute = label.formula(labels), 0.0
-            what = f"{label.column} of {' and '.join(label.formula.sources)}"
+            expected, sources = label.formula(labels), label.formula.sources
+            what = f"{label.column} of {' and '.join(sources)}"
+            unknown = np.isnan([labels[source] for source in sources]).any(axis=0)
         else:
             continue
         tolerance = np.maximum(absolute, LABEL_TOLERANCE * np.maximum(1, np.abs(expected)))
         unit = label.unit if label.kind == "number" else ""
-        yield _Comparison(LABELS_FILE, what, unit, labels[label.name], expected, tolerance)
+        none = np.isnan(expected) & ~unknown & (file == BAND_OUT)
+        yield _Comparison(LABELS_FILE, what, unit, labels[label.name], expected, tolerance, none)
 
 
 def _check_csv_files(
@@ -137,10 +145,12 @@ def _check_csv_files(
 ) -> Iterator[PairProblem]:
     """Compare the CSV files with the pair folders, and labels with those they follow from."""
     for compared in _comparisons(pairs, labels.positions, scalars):
-        file, what, unit, found, expected, tolerance = compared
-        for i in np.flatnonzero(np.abs(found - expected) > tolerance):
+        file, what, unit, found, expected, tolerance, none = compared
+        wrong = (np.abs(found - expected) > tolerance) | (none & ~np.isnan(found))
+        for i in np.flatnonzero(wrong):
             name, line = str(pairs.names[i]), int(labels.lines[file][i])
             here, there = (f"{x[i] + 0.0:.8g} {unit}".rstrip() for x in (found, expected))
+            there = "none" if np.isnan(expected[i]) else there
             error = ParseError(pairs.path / file, line, f"{what.format(name)}, {there}", here)
             yield PairProblem(name, error)
     guesses = pairs.label_columns()["system_id_guess"]
