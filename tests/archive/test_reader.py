@@ -272,7 +272,7 @@ def npy(array: np.ndarray) -> bytes:
         ({"elements": npy(np.array([["H", "Zz"]] * N))}, "symbols of elements"),
         ({"pair_names": npy(np.arange(N))}, "dtype U"),
         ({"images": None}, "a member 'images', found none"),
-        (dict.fromkeys({*FOLLOW} - {"labels"}), "a member 'images', found none"),
+        (dict.fromkeys(n for n in FOLLOW if n != "labels"), "a member 'images', found none"),
         (dict.fromkeys([*FOLLOW, "charges"]), "a member 'charges', found none"),
         (
             dict.fromkeys(FOLLOW) | {"geometries": npy(np.zeros((0, 2, 4), "<f4"))},
