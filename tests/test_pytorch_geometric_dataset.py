@@ -3,9 +3,12 @@
 import copy
 import multiprocessing
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from shipped import ROOT
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torch_geometric")
@@ -603,3 +606,27 @@ def test_a_gatv2_learns_from_nodes_edges_and_images(batch):
             return self.head(torch.cat([graphs, images], dim=1))
 
     train(Model(), batch, batch)
+
+
+LOADED_AGAIN = """
+import importlib, sys
+import torch
+from torch_geometric.data import Data
+from torch_geometric.loader import DataLoader
+import twobody.graphs, pytorch_geometric_dataset
+
+others = [Data(x=torch.zeros(2, 1)) for _ in range(4)]
+for _ in range(3):
+    importlib.reload(twobody.graphs)
+    importlib.reload(pytorch_geometric_dataset)
+    ours = pytorch_geometric_dataset.TwoBodyGraphDataset(sys.argv[1])
+    for graphs in (ours, others):
+        batch = next(iter(DataLoader(graphs, batch_size=4)))
+        assert batch.num_graphs == 4 and batch.num_nodes == 8, batch
+"""
+
+
+def test_modules_that_are_loaded_again_leave_all_loaders_working(archive):
+    # As autoreload does in a notebook.
+    command = [sys.executable, "-W", "ignore", "-c", LOADED_AGAIN, str(archive)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=300)
