@@ -221,12 +221,14 @@ def curve_figure(results: Path, blocks: Leaderboard, evaluator: Evaluator) -> Fi
         for label, of_label in points.get((line.model, line.track), {}).items():
             if not line.ensemble:
                 of_label.append((_TRAINED, line.errors[label].mae))
+    models = sorted({model for model, _ in points})
     figure = Figure(figsize=(15, 4), layout="constrained")
     panels = figure.subplots(1, len(_CURVES))
     for axes, label in zip(panels, _CURVES, strict=True):
         for (model, track), by_label in points.items():
             x, y = zip(*sorted(by_label.get(label, [(np.nan, np.nan)])), strict=True)
-            axes.plot(x, y, "o-", color=COLOURS[track], label=f"{model}, {track}")
+            style = {"color": COLOURS[track], "label": f"{model}, {track}"}
+            axes.plot(x, y, marker="o", linestyle=_LINES[models.index(model) % 4], **style)
         _log_scale(axes, "x")
         _log_scale(axes, "y")
         axes.set_xlabel("pairs trained on")
@@ -235,15 +237,18 @@ def curve_figure(results: Path, blocks: Leaderboard, evaluator: Evaluator) -> Fi
     return figure
 
 
+_LINES = ("--", "-", ":", "-.")  # of models, whose colour is that of their track
 _TRAINED = 2280  # pairs of each fold of `pair` that are not tested
 
 
 def _log_scale(axes: Axes, which: Literal["x", "y"]) -> None:
-    """Scale an axis by logarithms, with ticks at 1, 2, 5, 10, ... written in full."""
+    """Scale an axis by logarithms, with ticks at 1, 2, 5, 10, ..., or at powers on a long one."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter("{x:g}")
+    low, high = axis.get_data_interval()
+    if high < 1e3 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(NullLocator())
 
 
