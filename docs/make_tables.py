@@ -17,7 +17,7 @@ from twobody.encodings.published import PUBLISHED
 from twobody.publish.schema_tables import channel_table, label_table, member_table
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "data.md")
+PAGES = (ROOT / "docs" / "data.md",)
 
 TABLES: dict[str, Callable[[], str]] = {
     "members": partial(member_table, PUBLISHED),
