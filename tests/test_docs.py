@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from pages import ROOT, blocks, copy_of_repository, run
+from shipped import copy_pairs
 
 from twobody.archive.layout import members
 from twobody.encodings.published import PUBLISHED
@@ -14,6 +15,7 @@ from twobody.encodings.published import PUBLISHED
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), ROOT / "raw_data" / "README.md"]
 TUTORIAL, TRAINING = DOCS / "tutorial.md", DOCS / "training.md"
+QUANTUMCANVAS = DOCS / "quantumcanvas.md"
 
 
 def run_commands(page, folder):
@@ -47,6 +49,20 @@ def test_the_commands_of_a_guide_run(page, tmp_path, small_raw_data):
     folder = tmp_path / "clone"
     folder.mkdir()
     run_commands(page, copy_of_repository(folder, small_raw_data))
+
+
+def test_what_the_original_project_shows_runs_unchanged(tmp_path):
+    """Its calls, in the order of its README: build, both classes, arrays, files, tables, targets."""
+    pytest.importorskip("torch_geometric")
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    raw_data = copy_pairs(("Ag_Ag", "Ag_Al", "He_He"), tmp_path / "raw_data")
+    run_commands(QUANTUMCANVAS, copy_of_repository(folder, raw_data))
+    assert (folder / "my_output" / "dataset_combined.npz").exists()
+    assert (folder / "my_output" / "my_dataset.npz").exists()
+    result = run(["-c", "".join(blocks(QUANTUMCANVAS, "python"))], folder)
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"\n0 +Ag_Ag +[0-9.]+ +[0-9.]+\n", result.stdout)
 
 
 def test_the_tutorial_trains_a_model_that_is_better_than_a_constant(clone):
