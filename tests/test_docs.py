@@ -11,7 +11,7 @@ from shipped import copy_pairs
 from twobody.archive import read
 
 DOCS = ROOT / "docs"
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), ROOT / "raw_data" / "README.md"]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("**/*.md")), ROOT / "raw_data" / "README.md"]
 TUTORIAL, TRAINING = DOCS / "tutorial.md", DOCS / "training.md"
 NOTEBOOK = DOCS / "tutorial.ipynb"
 QUANTUMCANVAS = DOCS / "quantumcanvas.md"
@@ -31,6 +31,17 @@ def run_commands(page, folder):
 def test_every_file_that_a_link_names_exists(page):
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_heading_that_a_link_names_exists(page):
+    wrong = []
+    for link, heading in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        target = (page.parent / link if link else page).read_text(encoding="utf-8")
+        headings = [line.lstrip("# ") for line in target.splitlines() if line.startswith("#")]
+        if heading not in [re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings]:
+            wrong.append(f"{link}#{heading}")
+    assert wrong == []
 
 
 def test_the_page_of_data_runs(clone):
@@ -62,6 +73,14 @@ def test_what_the_original_project_shows_runs_unchanged(tmp_path):
     result = run(["-c", "".join(blocks(QUANTUMCANVAS, "python"))], folder)
     assert result.returncode == 0, result.stderr
     assert re.search(r"\n0 +Ag_Ag +[0-9.]+ +[0-9.]+\n", result.stdout)
+
+
+def test_the_quick_start_of_the_first_page_runs(tmp_path):
+    pytest.importorskip("torch_geometric")
+    (program,) = blocks(DOCS / "index.md", "python")
+    result = run(["-c", program], tmp_path, modules=ROOT)
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"(?m)^distance_ang +2\.678", result.stdout)
 
 
 def test_the_tutorial_goes_from_raw_files_to_an_archive(clone):
