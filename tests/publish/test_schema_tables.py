@@ -1,9 +1,12 @@
 """The tables of the schema, and the pages that hold them."""
 
 import importlib.util
+import json
+import re
 from pathlib import Path
 
 import pytest
+from pages import blocks
 
 from twobody.archive.layout import members
 from twobody.encodings.published import PUBLISHED
@@ -23,11 +26,37 @@ def test_the_tables_of_a_page_are_those_of_the_schema(page):
     assert make_tables.with_tables(text) == text
 
 
+def test_the_notebook_is_the_tutorial():
+    """Where this fails: python -m docs.make_tables."""
+    page = make_tables.TUTORIAL.read_text(encoding="utf-8")
+    text = make_tables.TUTORIAL.with_suffix(".ipynb").read_text(encoding="utf-8")
+    assert text == make_tables.notebook(page)
+    cells = json.loads(text)["cells"]
+    _, *code = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
+    assert code == [block.strip() for block in blocks(make_tables.TUTORIAL, "python")]
+    prose = "\n".join(cell["source"] for cell in cells if cell["cell_type"] == "markdown")
+    assert prose.startswith("# Tutorial\n")
+    assert not re.search(r"\]\((?!https?:)", prose)  # no file that is not beside it
+
+
 def test_an_outdated_table_is_replaced_and_nothing_else():
     page = "before\n<!-- table: channels -->\n| old |\n<!-- end -->\nafter | table |\n"
     new = make_tables.with_tables(page)
-    table = f"<!-- table: channels -->\n\n{channel_table(PUBLISHED)}\n<!-- end -->\n"
+    channels = make_tables.typeset(channel_table(PUBLISHED))
+    table = f"<!-- table: channels -->\n\n{channels}\n<!-- end -->\n"
     assert new == f"before\n{table}after | table |\n"
+
+
+def test_formulas_of_channels_are_typeset():
+    lines = make_tables.typeset(channel_table(PUBLISHED)).splitlines()
+    assert lines[:2] == channel_table(PUBLISHED).splitlines()[:2]
+    formulas = [line.split(" | ")[3] for line in lines[2:]]
+    assert [formulas[k] for k in (1, 3, 4, 9)] == [
+        r"$\sum_i G_i(3) \lvert \sum_{\mathrm{orb}} m p \rvert$ |",
+        r"$\exp(-r^2 / 0.5) (1 + \cos 4 \theta) \sum_{l = 2, 3} p$ |",
+        r"$\rho \exp(-\rho^2 / 0.4) \lvert \mu \rvert, \rho = r + 10^{-6}$ |",
+        r"$\sum_{q_i \le 0} G_i(3.5) 10 \lvert q_i \rvert$ |",
+    ]
 
 
 def test_a_table_that_the_schema_does_not_have_is_refused():
