@@ -45,7 +45,7 @@ def test_an_archive_without_what_follows_from_the_rest_is_right(tmp_path, small)
         del small[name]
     path = changed(tmp_path, small)
     assert broken(path) == {}
-    assert len(verified(path)) == 24
+    assert len(verified(path)) == 25
 
 
 @pytest.mark.parametrize(
