@@ -41,7 +41,7 @@ _RESULTS = click.option(
 )
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Run the benchmark's models, score predictions, make the table."""

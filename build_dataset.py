@@ -46,7 +46,7 @@ def known_encoding(_: click.Context, __: click.Parameter, name: str) -> str:
         raise click.BadParameter(str(error)) from error
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
 @click.argument("raw_data", default="raw_data", type=PATH)
 @click.argument("output", default=ARCHIVE, type=PATH)
 @click.option(

@@ -31,7 +31,7 @@ _PATH = click.Path(path_type=Path)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("file", default="dataset_combined.npz", type=_PATH)
 @click.option("--pair", metavar="NAME", help="Describe one pair, by its name or number.")
 @click.option("--verify", "checks", is_flag=True, help="Run every check; exit 1 if one fails.")

@@ -34,7 +34,7 @@ Neither is needed for raw data that exist, such as the 2,850 pairs of the reposi
   python build_dataset.py RAW_DATA               builds the dataset"""
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Make raw_data."""

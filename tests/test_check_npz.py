@@ -48,10 +48,11 @@ def test_one_pair_is_described(built):
     assert run(built, "--pair", "Li_H").stdout == run(built, "--pair", "H_Li").stdout
 
 
-def test_an_unknown_pair_is_wrong_usage_and_the_nearest_is_named(built):
-    result = run(built, "--pair", "li_h")
+@pytest.mark.parametrize("written", ["li_h", "LiH", "HLi", "Li-H", "Li H"])
+def test_an_unknown_pair_is_wrong_usage_and_the_nearest_is_named(built, written):
+    result = run(built, "--pair", written)
     assert result.exit_code == 2
-    assert result.stderr.endswith("found 'li_h' (did you mean H_Li?)\n")
+    assert result.stderr.endswith(f"found {written!r} (did you mean H_Li?)\n")
 
 
 def test_verifying_a_good_archive_exits_0_and_a_wrong_one_1(built, tmp_path):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from importlib import import_module
 
 import numpy as np
 import pandas as pd
@@ -203,6 +204,13 @@ def test_the_package_imports_neither_torch_nor_pandas_nor_numpy():
 def test_a_name_that_the_package_lacks_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'twobody' has no attribute 'TwoBodyDatset'"):
         twobody.TwoBodyDatset  # noqa: B018
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values())
+def test_a_script_too_answers_to_h(script):
+    result = CliRunner().invoke(import_module(script).main, ["-h"])
+    assert result.exit_code == 0
+    assert result.output.startswith("Usage:")
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])

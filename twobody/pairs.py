@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -196,6 +197,8 @@ def pair_index(names: Sequence[str], pair: str) -> int:
         if name in names:
             return names.index(name)
     by_elements = {frozenset(name.lower().split("_")): name for name in names}
-    same = by_elements.get(frozenset(pair.lower().split("_")))
+    ways = (pair.split("_"), re.findall("[A-Z][a-z]?", pair))  # na_cl, NaCl or Na-Cl
+    read = (by_elements.get(frozenset(map(str.lower, symbols))) for symbols in ways)
+    same = next(filter(None, read), None)
     nearest = [same] if same else difflib.get_close_matches(pair, names, cutoff=0)
     raise KeyError(f"{quote(pair)} (did you mean {', '.join(nearest)}?)")
