@@ -15,6 +15,7 @@ from twobody.archive.layout import ARCHIVE, SHIPPED
 from twobody.archive.reader import read
 from twobody.archive.writer import write_numbers
 from twobody.encodings.published import PUBLISHED
+from twobody.files import publish, staging
 from twobody.publish.schema_tables import channel_table, label_table, member_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,5 +93,7 @@ if __name__ == "__main__":
         notebook(TUTORIAL.read_text(encoding="utf-8")), encoding="utf-8", newline="\n"
     )
     pairs = read(ROOT / ARCHIVE)
-    with SHIPPED.open("wb") as file:
-        write_numbers(file, pairs)
+    with staging(SHIPPED.parent) as staged:
+        with (staged / "pairs").open("wb") as file:
+            write_numbers(file, pairs)
+        publish([(staged / "pairs", SHIPPED)], SHIPPED.parent)

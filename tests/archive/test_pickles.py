@@ -102,7 +102,7 @@ def read(data: bytes) -> np.ndarray:
 def pickled(array) -> bytes:
     """What numpy.save puts behind the header."""
     file = io.BytesIO()
-    np.lib.format.write_array(file, array, allow_pickle=True)
+    np.lib.format.write_array(file, array)
     file.seek(0)
     np.lib.format.read_magic(file)
     np.lib.format.read_array_header_1_0(file)

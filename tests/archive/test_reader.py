@@ -53,7 +53,7 @@ def original() -> dict[str, np.ndarray]:
 
 
 def save(path, arrays):
-    np.savez_compressed(path, allow_pickle=True, **arrays)
+    np.savez_compressed(path, **arrays)
     return path
 
 

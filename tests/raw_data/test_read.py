@@ -188,22 +188,20 @@ def test_without_levels_nothing_contradicts_their_labels(small_raw_data):
     assert messages(small_raw_data) == []
 
 
-def test_a_label_that_needs_a_virtual_level_where_there_is_none_is_a_problem(small_raw_data):
+@pytest.mark.parametrize(
+    ("pair", "column", "cell", "message"),
+    [
+        ("He_He", "E_LUMO_eV", "1.5", "6: expected E_LUMO_eV of He_He/band.out, none, found 1.5 eV"),
+        ("H_He", "softness_eVinv", "3", "4: expected softness_eVinv of eta_ev, none, found 3 1/eV"),
+    ],
+    ids=["no virtual level", "no gap"],
+)
+def test_a_value_where_there_can_be_none_is_a_problem(small_raw_data, pair, column, cell, message):
     def invent(rows: Rows) -> None:
-        next(row for row in rows if row["run_dir"] == "He_He")["E_LUMO_eV"] = "1.5"
+        next(row for row in rows if row["run_dir"] == pair)[column] = cell
 
     edit(small_raw_data / LABELS_FILE, invent)
-    expected = "E_LUMO_eV of He_He/band.out, none"
-    assert messages(small_raw_data) == [f"{LABELS_FILE}:6: expected {expected}, found 1.5 eV"]
-
-
-def test_a_softness_of_a_pair_without_a_gap_is_a_problem(small_raw_data):
-    def invent(rows: Rows) -> None:
-        next(row for row in rows if row["run_dir"] == "H_He")["softness_eVinv"] = "3"
-
-    edit(small_raw_data / LABELS_FILE, invent)
-    expected = "softness_eVinv of eta_ev, none"
-    assert messages(small_raw_data) == [f"{LABELS_FILE}:4: expected {expected}, found 3 1/eV"]
+    assert messages(small_raw_data) == [f"{LABELS_FILE}:{message}"]
 
 
 def test_levels_of_another_pair_are_a_problem(small_raw_data):

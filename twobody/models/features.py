@@ -87,8 +87,6 @@ def atom_columns(samples: Samples) -> _Float:
     return np.concatenate([columns, atoms, *(by_l * factor for factor in factors)], axis=-1)
 
 
-_N_OF_ELEMENT = len(NAMES) + 7
-"""Columns of `element_columns`."""
 _OCCUPATIONS = [NAMES.index(f"occupation_{l}") for l in "spdf"]
 _EXPONENTS = [NAMES.index(f"exponent_{l}") for l in "spdf"]
 
@@ -157,7 +155,7 @@ class Features:
             elements,
             mean,
             scale,
-            ((columns[known] - mean) / scale)[:, :_N_OF_ELEMENT],
+            ((columns[known] - mean) / scale)[:, : element_columns(train).shape[-1]],
             images.mean(axis=axes, dtype=np.float64).astype(np.float32)[:, None, None],
             _spread(images.std(axis=axes, dtype=np.float64)).astype(np.float32)[:, None, None],
         )
