@@ -148,7 +148,7 @@ def test_the_source_distribution_holds_what_is_committed(tmp_path):
 
 
 def test_the_shipped_pairs_are_those_of_the_raw_data(archive, tmp_path):
-    """Where this fails: python build_dataset.py, then python -m docs.make_tables."""
+    """Where this fails: python build_dataset.py, then python -m docs.refresh."""
     with (tmp_path / "pairs.npz").open("wb") as file:
         write_numbers(file, read(archive))
     with Container(tmp_path / "pairs.npz") as new, Container(SHIPPED) as old:

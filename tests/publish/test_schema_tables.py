@@ -14,26 +14,26 @@ from twobody.labels import LABELS
 from twobody.publish.schema_tables import channel_table, label_table, member_table
 
 ROOT = Path(__file__).resolve().parents[2]
-_spec = importlib.util.spec_from_file_location("make_tables", ROOT / "docs" / "make_tables.py")
-make_tables = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(make_tables)
+_spec = importlib.util.spec_from_file_location("refresh", ROOT / "docs" / "refresh.py")
+refresh = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(refresh)
 
 
-@pytest.mark.parametrize("page", make_tables.PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", refresh.PAGES, ids=lambda page: page.name)
 def test_the_tables_of_a_page_are_those_of_the_schema(page):
     text = page.read_text(encoding="utf-8")
     assert "<!-- table: " in text
-    assert make_tables.with_tables(text) == text
+    assert refresh.with_tables(text) == text
 
 
 def test_the_notebook_is_the_tutorial():
-    """Where this fails: python -m docs.make_tables."""
-    page = make_tables.TUTORIAL.read_text(encoding="utf-8")
-    text = make_tables.TUTORIAL.with_suffix(".ipynb").read_text(encoding="utf-8")
-    assert text == make_tables.notebook(page)
+    """Where this fails: python -m docs.refresh."""
+    page = refresh.TUTORIAL.read_text(encoding="utf-8")
+    text = refresh.TUTORIAL.with_suffix(".ipynb").read_text(encoding="utf-8")
+    assert text == refresh.notebook(page)
     cells = json.loads(text)["cells"]
     _, *code = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
-    assert code == [block.strip() for block in blocks(make_tables.TUTORIAL, "python")]
+    assert code == [block.strip() for block in blocks(refresh.TUTORIAL, "python")]
     prose = "\n".join(cell["source"] for cell in cells if cell["cell_type"] == "markdown")
     assert prose.startswith("# Tutorial\n")
     assert not re.search(r"\]\((?!https?:)", prose)  # no file that is not beside it
@@ -41,14 +41,14 @@ def test_the_notebook_is_the_tutorial():
 
 def test_an_outdated_table_is_replaced_and_nothing_else():
     page = "before\n<!-- table: channels -->\n| old |\n<!-- end -->\nafter | table |\n"
-    new = make_tables.with_tables(page)
-    channels = make_tables.typeset(channel_table(PUBLISHED))
+    new = refresh.with_tables(page)
+    channels = refresh.typeset(channel_table(PUBLISHED))
     table = f"<!-- table: channels -->\n\n{channels}\n<!-- end -->\n"
     assert new == f"before\n{table}after | table |\n"
 
 
 def test_formulas_of_channels_are_typeset():
-    lines = make_tables.typeset(channel_table(PUBLISHED)).splitlines()
+    lines = refresh.typeset(channel_table(PUBLISHED)).splitlines()
     assert lines[:2] == channel_table(PUBLISHED).splitlines()[:2]
     formulas = [line.split(" | ")[3] for line in lines[2:]]
     assert [formulas[k] for k in (1, 3, 4, 9)] == [
@@ -61,7 +61,7 @@ def test_formulas_of_channels_are_typeset():
 
 def test_a_table_that_the_schema_does_not_have_is_refused():
     with pytest.raises(KeyError, match="colours"):
-        make_tables.with_tables("<!-- table: colours -->\n<!-- end -->\n")
+        refresh.with_tables("<!-- table: colours -->\n<!-- end -->\n")
 
 
 def test_a_row_names_dtype_and_shape():

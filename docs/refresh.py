@@ -1,6 +1,6 @@
 """After a change: tables of the schema into the pages, the tutorial into a notebook, pairs to ship.
 
-``python -m docs.make_tables``, where `build_dataset.py` has built ``dataset_combined.npz``.
+``python -m docs.refresh``, where `build_dataset.py` has built ``dataset_combined.npz``.
 """
 
 from __future__ import annotations
