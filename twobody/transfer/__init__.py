@@ -1,0 +1,1 @@
+"""What pairs teach about molecules, experiments and crystals."""
