@@ -127,7 +127,9 @@ def test_energies_of_an_unseen_element_follow_its_neighbours():
 def test_energies_far_from_all_elements_are_those_of_none():
     train = pairs_of("elements", ("B", "C", "N", "O", "F"))
     features = Features.fit(train, named=False)
-    far = replace(train, descriptors=train.descriptors + 1e3 * features.scale[: len(NAMES)])
+    scale = features.scale[: len(NAMES)]
+    shift = np.where(np.isfinite(scale), 1e3 * scale, 0)
+    far = replace(train, descriptors=train.descriptors + shift)
     np.testing.assert_array_equal(features.sums(far), 0)
 
 
@@ -259,3 +261,14 @@ def test_the_gaussian_process_reproduces_what_it_was_given(samples):
     predicted = model.predict(samples)
     error = np.abs(predicted["e_homo_ev"] - samples.targets["e_homo_ev"])
     assert error.mean() < 0.05 * samples.targets["e_homo_ev"].std()
+
+
+def test_a_column_that_never_varies_in_training_stays_silent_for_an_element_that_varies_it():
+    train = pairs_of("geometry", ("H", "C", "N", "O", "F", "Na"))  # no f electrons
+    features = Features.fit(train, named=False)
+    unseen = pairs_of("geometry", ("Pt",))
+    varying = element_columns(train).std(axis=(0, 1)) > 1e-8
+    assert not varying[NAMES.index("occupation_f")]
+    assert element_columns(unseen)[0, 0, NAMES.index("occupation_f")] == 14
+    assert (features.nodes(unseen)[..., ~varying] == 0).all()
+    assert (features.nodes(unseen)[..., varying] != 0).all()

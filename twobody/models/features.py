@@ -222,4 +222,9 @@ def _gaussians(x: _Float, centres: _Float) -> _Float:
 
 
 def _spread(deviation: _Float) -> _Float:
-    return np.where(deviation > 1e-8, deviation, 1.0)
+    """Return the scale; of a column that never varies it is infinite, so that it stays silent.
+
+    Otherwise an unseen element for which it does vary would enter through weights that never
+    learned anything, with a number of any size.
+    """
+    return np.where(deviation > 1e-8, deviation, np.inf)

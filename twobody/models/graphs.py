@@ -22,7 +22,7 @@ from torch_geometric.nn.models.schnet import GaussianSmearing, InteractionBlock
 from torch_geometric.nn.models.visnet import GatedEquivariantBlock, ViSNetBlock
 
 from twobody.models.tabular import BondExpansion, Head
-from twobody.models.train import Batch, NetworkModel, Sizes
+from twobody.models.train import Batch, NetworkModel, Recipe, Sizes
 
 CUTOFF = 8.0
 """Radius [Å] at which cutoff functions vanish, well above the longest bond of 5.1 Å."""
@@ -251,7 +251,9 @@ class DimeNet(NetworkModel):
 
 
 class ViSNet(NetworkModel):
-    """`ViSNetwork` as a row."""
+    """`ViSNetwork` as a row; at the rate of the others one training of 24 ended in NaN."""
+
+    recipe = Recipe(learning_rate=1e-3)
 
     def network(self, sizes: Sizes) -> nn.Module:
         """Return the network."""
