@@ -162,6 +162,9 @@ TEXT_LABELS: tuple[Label, ...] = tuple(label for label in LABELS if label.kind =
 SIGNED_GROUPS = ("charge", "dipole")
 """Groups of labels whose zero parts two kinds of values, so that colours may diverge from it."""
 
+ROUNDING = {"charge": 5e-7, "dipole": 1e-5}
+"""By group, in e and D: what is smaller is rounding of the calculation, and maps draw it as 0."""
+
 ANTISYMMETRIC = ("dipole_x_d", "dipole_y_d", "dipole_z_d")
 """Labels whose sign turns when the atoms change places: B_A has the value of A_B, negated."""
 

@@ -176,6 +176,24 @@ def test_a_zero_inflated_label_is_drawn_by_its_root_and_what_is_exactly_0_in_gre
     ]
 
 
+def test_a_dipole_moment_or_charge_that_is_rounding_is_drawn_as_0(pairs):
+    """By symmetry a homonuclear pair has neither; the calculation gives some of them 1e-6 D."""
+    row = find_pair(pairs, "Ba_Ba")
+    assert 0 < pairs.label("dipole_mag_d")[row] < 2e-6
+    for label, text in (
+        ("dipole_mag_d", "below 1e-05 D: 76 pairs"),
+        ("q_absmean", "below 5e-07 e: 76 pairs"),
+    ):
+        figure = map_figure(pairs, label)
+        (panel,) = panels(figure)
+        assert (np.diag(panel.images[0].get_array()) == 0).all()
+        assert not np.ma.getmaskarray(np.diag(panel.images[1].get_array())).any()
+        assert figure.legends[0].texts[0].get_text() == text
+        assert panel.images[0].get_array().max() == pairs.label(label).max()
+    (panel,) = panels(map_figure(pairs, "dipole_z_d"))
+    assert (np.diag(panel.images[0].get_array()) == 0).all()
+
+
 def test_a_flag_has_two_colours_with_names(pairs):
     (panel,) = panels(map_figure(pairs, "metal_like"))
     image = panel.images[0]
