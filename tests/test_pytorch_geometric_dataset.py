@@ -119,6 +119,15 @@ def test_edge_features_are_channel_means_bond_length_and_bond_vector(dataset, st
     np.testing.assert_allclose(edges[:, 10], lengths, rtol=1e-6)
 
 
+def test_edge_features_of_the_encoding_field_are_means_of_its_images():
+    """Without images the means come with the package."""
+    known = TwoBodyGraphDataset(encoding="field")
+    for i in (0, 100, 2846):
+        image = known._source[known._kept[[i]]][0]
+        means = image.mean(axis=(1, 2), dtype=np.float64).astype(np.float32)
+        np.testing.assert_allclose(known[i].edge_attr[0, :10], means, rtol=1e-5, atol=1e-7)
+
+
 def test_both_directions_differ_in_the_sign_of_the_vector_only(archive, dataset):
     both = TwoBodyGraphDataset(archive, bidirectional=True)[4]
     one = dataset[4]
