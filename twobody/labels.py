@@ -6,7 +6,9 @@ documentation are made from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -188,6 +190,17 @@ COMMON_NAMES = {
     "charge": "q_absmean",
 }
 """What people write for labels, as a word or part of one; the first that fits counts."""
+
+
+def nearest_labels(written: str, names: Sequence[str]) -> list[str]:
+    """Return which labels among `names` may be meant, at most five, the likeliest first."""
+    word = re.sub("[ -]", "_", written.lower())
+    meant = [label for common, label in COMMON_NAMES.items() if common in word][:1]
+    containing = [name for name in names if word and word in name]
+    close = difflib.get_close_matches(word, names, n=3, cutoff=0.4)
+    likely = dict.fromkeys([*meant, *(containing or close)])
+    return [label for label in likely if label in names][:5]
+
 
 ONE_WHEN_NEUTRAL = ("q_absmean", "q_maxabs", "q_std")
 """Labels that are one quantity for a neutral pair: its charges are q and -q, and each is |q|."""

@@ -16,7 +16,7 @@ from twobody.elements import PERIOD_STARTS, SYMBOLS
 from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.files import publish, staging
-from twobody.labels import ANTISYMMETRIC, LABELS, ROUNDING, SIGNED_GROUPS
+from twobody.labels import ANTISYMMETRIC, LABELS, ROUNDING, SIGNED_GROUPS, nearest_labels
 from twobody.pairs import Pairs, distances
 from twobody.text import quote
 
@@ -157,7 +157,7 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
     """
     names = pairs.label_names.tolist()
     if label not in names:
-        expected = f"one of the labels {', '.join(names)}"
+        expected = f"one of the labels {', '.join(nearest_labels(label, names) or names)}"
         raise ParseError(pairs.path, None, expected, quote(label))
     values = as_drawn(label, pairs.label(label))
     finite = values[np.isfinite(values)]
@@ -191,7 +191,7 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
 def _name_greys(
     axes: Axes, values: NDArray[np.float64], matrix: NDArray[np.float64] | None, meaning: str
 ) -> None:
-    """Say what is missing in a hatching, and draw what is 0 in a `matrix` in grey, with a meaning."""
+    """Hatch what is missing, and draw what is 0 in a `matrix` in grey, which has a meaning."""
     from matplotlib.colors import ListedColormap  # noqa: PLC0415
     from matplotlib.patches import Patch  # noqa: PLC0415
 
