@@ -126,7 +126,10 @@ class Container:
         except ParseError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
-            message = f"{error}; `python build_dataset.py` makes dataset_combined.npz"
+            message = (
+                f"{error}; `python -m twobody build` makes dataset_combined.npz from raw_data, and "
+                "without a path the datasets need none"
+            )
             raise FileNotFoundError(message) from error
         with ExitStack() as stack:
             self._file = stack.enter_context(os.fdopen(handle, "rb"))
