@@ -6,9 +6,10 @@ import pickle
 import subprocess
 import sys
 
+import archives
 import numpy as np
 import pytest
-from shipped import ROOT
+from shipped import ROOT, SMALL, copy_pairs
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torch_geometric")
@@ -36,6 +37,12 @@ OPTIONS = [
 @pytest.fixture(scope="module")
 def dataset(archive):
     return TwoBodyGraphDataset(archive)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("few")
+    return archives.build(copy_pairs(SMALL, folder / "raw_data"), folder / "few.npz")
 
 
 @pytest.fixture(scope="module")
@@ -414,11 +421,11 @@ TRANSFORMS = [
 
 @pytest.mark.parametrize("transform", TRANSFORMS, ids=str)
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
-def test_a_transform_of_pyg_leaves_alone_what_is_of_the_pair(transform, bidirectional, archive):
+def test_a_transform_of_pyg_leaves_alone_what_is_of_the_pair(transform, bidirectional, few):
     options = {"bidirectional": bidirectional, "with_images": True}
     labels = ["e_g_ev", "e_homo_ev", "distance_ang"]  # as many as there are graphs below
-    plain = TwoBodyGraphDataset(archive, labels, **options)[:3]
-    dataset = TwoBodyGraphDataset(archive, labels, transform=transform, **options)[:3]
+    plain = TwoBodyGraphDataset(few, labels, **options)[:3]
+    dataset = TwoBodyGraphDataset(few, labels, transform=transform, **options)[:3]
     for before, graph in zip(plain, dataset, strict=True):
         assert identical(graph.y, before.y)
         assert identical(graph.image, before.image)

@@ -28,7 +28,8 @@ def means_of(pairs: Pairs, images: Images, rows: NDArray[np.int64]) -> Float:
     if isinstance(images, Drawn) and pairs.encoding == FIELD.name:
         with np.load(KNOWN) as known:
             if known["digest"] == _digest(pairs):
-                return known["means"][rows].astype(np.float64)
+                means: NDArray[np.float32] = known["means"]
+                return means[rows].astype(np.float64)
     return channel_means(images, rows)
 
 
