@@ -326,6 +326,17 @@ def test_a_pair_that_is_not_there_is_said_so_and_changes_nothing(opened):
 
 
 @in_browser
+def test_a_dipole_moment_that_is_rounding_is_as_grey_as_0_and_written_as_it_is(members, opened):
+    choose(opened, "label", "dipole moment (D)")
+    assert (
+        value_of(members, "dipole_mag_d", "Ag_Ag") == 0 < value_of(members, "dipole_mag_d", "Ba_Ba")
+    )
+    assert colour_at(opened, "Ba", "Ba") == colour_at(opened, "Ag", "Ag") == (213, 218, 224)
+    enter(opened, "pair", "Ba_Ba")
+    assert text_of(opened, "value") == "Ba–Ba: dipole moment 0.0000011946208 D"
+
+
+@in_browser
 def test_a_gap_of_0_is_grey_and_others_are_not_and_a_missing_one_is_open(members, opened):
     assert colour_at(opened, "Ag", "As") == (213, 218, 224)
     largest = members["pair_names"][np.nanargmax(archives.column(members, "e_g_ev"))]
