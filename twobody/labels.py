@@ -197,9 +197,8 @@ def nearest_labels(written: str, names: Sequence[str]) -> list[str]:
     word = re.sub("[ -]", "_", written.lower())
     meant = [label for common, label in COMMON_NAMES.items() if common in word][:1]
     containing = [name for name in names if word and word in name]
-    close = difflib.get_close_matches(word, names, n=3, cutoff=0.4)
-    likely = dict.fromkeys([*meant, *(containing or close)])
-    return [label for label in likely if label in names][:5]
+    likely = [*meant, *containing] or difflib.get_close_matches(word, names, n=3, cutoff=0.4)
+    return [label for label in dict.fromkeys(likely) if label in names][:5]
 
 
 ONE_WHEN_NEUTRAL = ("q_absmean", "q_maxabs", "q_std")

@@ -146,7 +146,8 @@ def test_the_map_of_a_dipole_moment_has_its_sign_from_the_first_atom_to_the_seco
     [
         ("dipole", "dipole_mag_d, dipole_x_d, dipole_y_d, dipole_z_d"),
         ("gap", "e_g_ev"),
-        ("e_gap_ev", "e_g_ev, eta_ev, a_ev"),
+        ("e_gap_ev", "e_g_ev"),
+        ("e_gg_ev", "e_g_ev, e_lumo_ev, e_homo_ev"),
         ("", "total_energy_ev, .*, n_atoms"),
     ],
 )

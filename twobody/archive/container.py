@@ -21,6 +21,7 @@ from typing import IO, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from twobody.archive.layout import SHIPPED
 from twobody.errors import ParseError
 from twobody.text import PathLike, is_text, open_regular, quote
 
@@ -127,8 +128,8 @@ class Container:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
             message = (
-                f"{error}; `python -m twobody build` makes dataset_combined.npz from raw_data, and "
-                "without a path the datasets need none"
+                f"{error}; `python -m twobody build` makes dataset_combined.npz from raw_data; "
+                f"the pairs that come with the package are in {SHIPPED}"
             )
             raise FileNotFoundError(message) from error
         with ExitStack() as stack:
