@@ -142,8 +142,9 @@ def train_each(
 def train_all(ledgers: dict[Row, Ledger], settings: Settings, jobs: int) -> int:
     """Train what the ledgers lack; return how many trainings failed."""
     pending = [training for ledger in ledgers.values() for training in ledger.pending]
-    for ledger in ledgers.values():  # a run may have been killed between the last two steps
-        ledger.finish(settings)
+    for row, ledger in ledgers.items():  # a run may have been killed between the last two steps
+        if not ledger.finish(settings) and not ledger.pending:
+            click.echo(f"{row.name} on {row.split}-{row.track}: in {ledger.file} already", err=True)
 
     def keep(training: Training, outcome: Outcome) -> None:
         ledgers[training.row].keep(training, outcome)

@@ -30,8 +30,8 @@ HOW_TO = """To compute raw data it takes
                        (found by --dftb-command, DFTB_COMMAND or as dftb+ in PATH)
   Slater-Koster files  PTBP, published at doi:10.5281/zenodo.10677795 (--skf FOLDER)
 Neither is needed for raw data that exist, such as the 2,850 pairs of the repository:
-  python generate_raw_data.py collect RAW_DATA   works out the labels of DFTB+ output
-  python build_dataset.py RAW_DATA               builds the dataset"""
+  python -m twobody generate collect RAW_DATA   works out the labels of DFTB+ output
+  python -m twobody build RAW_DATA              builds the dataset"""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -226,7 +226,7 @@ def report(output: Path, account: Account) -> None:
             "than 0.75 x the sum of covalent radii); the lowest well was kept"
         )
     if account.done or account.resumed:
-        click.echo(f"  now: python generate_raw_data.py collect {output}")
+        click.echo(f"  now: python -m twobody generate collect {output}")
     if account.failed:
         failed = counted(len(account.failed), "pair")
         raise click.ClickException(f"{failed} failed; see {output / RUN_LOG}")

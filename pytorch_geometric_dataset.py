@@ -21,7 +21,8 @@ from torch_geometric.data.collate import collate
 from torch_geometric.data.separate import separate
 
 from twobody.archive.layout import SHIPPED
-from twobody.graphs import Graphs, channel_means, store
+from twobody.encodings.means import channel_means, means_of
+from twobody.graphs import Graphs, store
 from twobody.samples import Labels, Missing, PairSamples, one_of
 from twobody.text import PathLike
 
@@ -106,11 +107,14 @@ class TwoBodyGraphDataset(PairSamples, InMemoryDataset):  # type: ignore[misc]
         PairSamples.__init__(self, path, one_of(target_label, target_labels), missing, encoding)
         InMemoryDataset.__init__(self, None, transform, pre_transform, pre_filter)
         images = self._source[self._kept] if with_images else None
-        drawn = (self._source, self._kept) if images is None else (images, np.arange(len(self)))
+        if images is None:
+            means = means_of(self._pairs, self._source, self._kept)
+        else:
+            means = channel_means(images, np.arange(len(self)))
         self._data, self.slices = store(
             self.geometries,
             self.atomic_numbers,
-            channel_means(*drawn),
+            means,
             self.targets,
             self.pair_names.tolist(),
             images,

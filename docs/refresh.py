@@ -14,6 +14,7 @@ from pathlib import Path
 from twobody.archive.layout import ARCHIVE, SHIPPED
 from twobody.archive.reader import read
 from twobody.archive.writer import write_numbers
+from twobody.encodings.means import KNOWN, write_known
 from twobody.encodings.published import PUBLISHED
 from twobody.files import publish, staging
 from twobody.publish.schema_tables import channel_table, label_table, member_table
@@ -93,7 +94,8 @@ if __name__ == "__main__":
         notebook(TUTORIAL.read_text(encoding="utf-8")), encoding="utf-8", newline="\n"
     )
     pairs = read(ROOT / ARCHIVE)
-    with staging(SHIPPED.parent) as staged:
-        with (staged / "pairs").open("wb") as file:
-            write_numbers(file, pairs)
-        publish([(staged / "pairs", SHIPPED)], SHIPPED.parent)
+    for shipped, write in ((SHIPPED, write_numbers), (KNOWN, write_known)):
+        with staging(shipped.parent) as staged:
+            with (staged / "new").open("wb") as file:
+                write(file, pairs)
+            publish([(staged / "new", shipped)], shipped.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # they share the cores: threads would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pages import copy_of_repository
 from shipped import RAW_DATA, SMALL, copy_pairs, pairs_of
 from toy import Toy

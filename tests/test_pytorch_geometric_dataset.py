@@ -6,9 +6,10 @@ import pickle
 import subprocess
 import sys
 
+import archives
 import numpy as np
 import pytest
-from shipped import ROOT
+from shipped import ROOT, SMALL, copy_pairs
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torch_geometric")
@@ -36,6 +37,12 @@ OPTIONS = [
 @pytest.fixture(scope="module")
 def dataset(archive):
     return TwoBodyGraphDataset(archive)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("few")
+    return archives.build(copy_pairs(SMALL, folder / "raw_data"), folder / "few.npz")
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +124,15 @@ def test_edge_features_are_channel_means_bond_length_and_bond_vector(dataset, st
     np.testing.assert_allclose(edges[:, 10], np.linalg.norm(vectors, axis=1), rtol=1e-7)
     lengths = stored["metadata_values"][kept][:300, -1]
     np.testing.assert_allclose(edges[:, 10], lengths, rtol=1e-6)
+
+
+def test_edge_features_of_the_encoding_field_are_means_of_its_images():
+    """Without images the means come with the package."""
+    known = TwoBodyGraphDataset(encoding="field")
+    for i in (0, 100, 2846):
+        image = known._source[known._kept[[i]]][0]
+        means = image.mean(axis=(1, 2), dtype=np.float64).astype(np.float32)
+        np.testing.assert_allclose(known[i].edge_attr[0, :10], means, rtol=1e-5, atol=1e-7)
 
 
 def test_both_directions_differ_in_the_sign_of_the_vector_only(archive, dataset):
@@ -405,11 +421,11 @@ TRANSFORMS = [
 
 @pytest.mark.parametrize("transform", TRANSFORMS, ids=str)
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
-def test_a_transform_of_pyg_leaves_alone_what_is_of_the_pair(transform, bidirectional, archive):
+def test_a_transform_of_pyg_leaves_alone_what_is_of_the_pair(transform, bidirectional, few):
     options = {"bidirectional": bidirectional, "with_images": True}
     labels = ["e_g_ev", "e_homo_ev", "distance_ang"]  # as many as there are graphs below
-    plain = TwoBodyGraphDataset(archive, labels, **options)[:3]
-    dataset = TwoBodyGraphDataset(archive, labels, transform=transform, **options)[:3]
+    plain = TwoBodyGraphDataset(few, labels, **options)[:3]
+    dataset = TwoBodyGraphDataset(few, labels, transform=transform, **options)[:3]
     for before, graph in zip(plain, dataset, strict=True):
         assert identical(graph.y, before.y)
         assert identical(graph.image, before.image)

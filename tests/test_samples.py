@@ -62,6 +62,11 @@ def test_of_several_labels_all_have_to_be_there(archive):
         (["total energy"], "drop", "did you mean 'total_energy_ev'"),
         (["ionization_potential"], "drop", "did you mean 'i_ev'"),
         (["dipole_moment"], "drop", "did you mean 'dipole_mag_d'"),
+        (
+            ["dipole"],
+            "drop",
+            "did you mean 'dipole_mag_d', 'dipole_x_d', 'dipole_y_d', 'dipole_z_d'",
+        ),
         (["softness"], "drop", "did you mean 'softness_evinv'"),
         (["is_metal"], "drop", "did you mean 'metal_like'"),
         (["???"], "drop", r"unknown label '\?\?\?'; known: 'total_energy_ev', "),

@@ -15,12 +15,10 @@ from torch_geometric.data.storage import GlobalStorage
 from torch_geometric.loader.dataloader import Collater
 
 from twobody.elements import SYMBOLS
-from twobody.pairs import Image, Images
+from twobody.pairs import Image
 from twobody.samples import LazySequence, whole
 
 Slices = dict[str, Tensor]  # of each field, where the rows of each graph begin: int64 [N + 1]
-
-_DRAWN = 64  # pairs whose images are averaged at a time: 2.6 MB
 
 
 class _Fields(GlobalStorage):  # type: ignore[misc]  # PyG has no types
@@ -44,15 +42,6 @@ class PairGraph(Data):  # type: ignore[misc]
     def __init__(self, *args: Any, **fields: Any) -> None:
         super().__init__(*args, **fields)
         object.__setattr__(self._store, "__class__", _Fields)  # else it would be a field
-
-
-def channel_means(images: Images | Image, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Average the images at `rows` over their pixels, float64 [n, C], without holding them all."""
-    means = np.empty((len(rows), images.shape[1]))
-    for start in range(0, len(rows), _DRAWN):
-        part = slice(start, start + _DRAWN)
-        means[part] = images[rows[part]].mean(axis=(2, 3), dtype=np.float64)
-    return means
 
 
 def edge_features(

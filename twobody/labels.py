@@ -6,7 +6,9 @@ documentation are made from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -162,6 +164,9 @@ TEXT_LABELS: tuple[Label, ...] = tuple(label for label in LABELS if label.kind =
 SIGNED_GROUPS = ("charge", "dipole")
 """Groups of labels whose zero parts two kinds of values, so that colours may diverge from it."""
 
+ROUNDING = {"charge": 5e-7, "dipole": 1e-5}
+"""By group, in e and D: what is smaller is rounding of the calculation, and maps draw it as 0."""
+
 ANTISYMMETRIC = ("dipole_x_d", "dipole_y_d", "dipole_z_d")
 """Labels whose sign turns when the atoms change places: B_A has the value of A_B, negated."""
 
@@ -185,6 +190,16 @@ COMMON_NAMES = {
     "charge": "q_absmean",
 }
 """What people write for labels, as a word or part of one; the first that fits counts."""
+
+
+def nearest_labels(written: str, names: Sequence[str]) -> list[str]:
+    """Return which labels among `names` may be meant, at most five, the likeliest first."""
+    word = re.sub("[ -]", "_", written.lower())
+    meant = [label for common, label in COMMON_NAMES.items() if common in word][:1]
+    containing = [name for name in names if word and word in name]
+    likely = [*meant, *containing] or difflib.get_close_matches(word, names, n=3, cutoff=0.4)
+    return [label for label in dict.fromkeys(likely) if label in names][:5]
+
 
 ONE_WHEN_NEUTRAL = ("q_absmean", "q_maxabs", "q_std")
 """Labels that are one quantity for a neutral pair: its charges are q and -q, and each is |q|."""

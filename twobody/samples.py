@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import multiprocessing
 import operator
@@ -300,13 +299,9 @@ def _label_index(pairs: Pairs, name: str) -> int:
         return names.index(name)
     if name in pairs.text_label_names.tolist():
         raise ValueError(f"label {name!r} is text and cannot be a target")
-    from twobody.labels import COMMON_NAMES  # noqa: PLC0415 - who knows the labels does without
+    from twobody.labels import nearest_labels  # noqa: PLC0415 - who knows the labels does without
 
-    written = str(name).lower().replace(" ", "_").replace("-", "_")
-    meant = [label for common, label in COMMON_NAMES.items() if common in written][:1]
-    close = difflib.get_close_matches(written, names, n=3, cutoff=0.4)
-    nearest = [label for label in dict.fromkeys([*meant, *close]) if label in names][:3]
     known = f"known: {', '.join(map(repr, names)) or 'none'}"
-    if nearest:
+    if nearest := nearest_labels(str(name), names):
         known = f"did you mean {', '.join(map(repr, nearest))}?"
     raise ValueError(f"unknown label {name!r}; {known}")

@@ -121,7 +121,7 @@ def test_pickled_members_are_listed_and_never_decoded_as_plain_data(path):
 
 def test_where_no_file_is_the_message_says_what_makes_one(path):
     with pytest.raises(
-        FileNotFoundError, match=r"`python build_dataset\.py` makes dataset_combined"
+        FileNotFoundError, match=r"`python -m twobody build` makes dataset_combined.*pairs.npz$"
     ):
         Container(path)
 

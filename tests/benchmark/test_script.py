@@ -69,7 +69,9 @@ def test_what_results_hold_is_not_run_again_and_more_seeds_are_added(invoke, tmp
     assert invoke("run", "fake", "--split", "period", "--seeds", "1").exit_code == 0
     first = file.read_bytes()
     assert len(TRAININGS) == 3
-    assert invoke("run", "fake", "--split", "period", "--seeds", "1").exit_code == 0
+    again = invoke("run", "fake", "--split", "period", "--seeds", "1")
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert again.stderr == f"fake on period-elements: in {file} already\n"
     assert len(TRAININGS) == 3
     assert file.read_bytes() == first
     assert invoke("run", "fake", "--split", "period", "--seeds", "3").exit_code == 0

@@ -49,7 +49,7 @@ class TestChain:
         result = stand_in.run()
         assert result.exit_code == 0, result.output
         assert "3 done, 0 resumed, 0 retried, 0 failed" in result.output
-        assert f"now: python generate_raw_data.py collect {stand_in.output}" in result.output
+        assert f"now: python -m twobody generate collect {stand_in.output}" in result.output
         assert stand_in.pairs() == PAIRS
         assert all(stand_in.same_as_recorded(pair) for pair in PAIRS)
         runner = CliRunner()
@@ -554,8 +554,8 @@ class TestRefusals:
             "no-such-program was not found here",
             "conda install -c conda-forge dftbplus",
             "doi:10.5281/zenodo.10677795",
-            "generate_raw_data.py collect",
-            "build_dataset.py",
+            "-m twobody generate collect RAW_DATA",
+            "-m twobody build RAW_DATA",
         ):
             assert words in result.output
         assert not stand_in.output.exists()

@@ -5,12 +5,12 @@ import sys
 import threading
 
 import pytest
-from dftb_runs import RAW_DATA, STAND_IN, StandIn, is_dead, wait_for
+from dftb_runs import STAND_IN, StandIn, is_dead, wait_for
 
 from twobody import files
+from twobody.archive.layout import SHIPPED
+from twobody.archive.reader import read
 from twobody.campaign.run import Job, Rung, Stopped, compute_pair, is_done, is_physical
-from twobody.raw_data.derive import collect_pair
-from twobody.raw_data.folders import find_pairs
 
 if os.name != "posix":
     pytest.skip("DFTB+ runs on Linux and macOS only", allow_module_level=True)
@@ -191,10 +191,10 @@ class TestDone:
 
 
 def test_474_of_the_shipped_wells_are_unphysical_by_the_documented_rule():
-    pairs = [collect_pair(RAW_DATA / name)[0] for name in find_pairs(RAW_DATA)[0]]
+    pairs = read(SHIPPED)
+    bonds = zip(pairs.elements.tolist(), pairs.label("distance_ang").tolist(), strict=True)
+    assert [is_physical(*bond) for bond in bonds].count(False) == 474
     assert len(pairs) == 2850
-    bonds = [(pair.geometry.symbols, pair.labels["distance_ang"]) for pair in pairs]
-    assert sum(not is_physical(*bond) for bond in bonds) == 474
 
 
 @pytest.mark.parametrize("code", [errno.EBADF, errno.ENOLCK])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import cache
 
 import archives
 import numpy as np
@@ -23,6 +24,7 @@ from twobody.check.describe import (
 from twobody.encodings import DEFAULT, get_encoding
 
 
+@cache
 def describe(path):
     with Container(path) as opened:
         return overview(opened, pairs_in(opened))

@@ -97,7 +97,7 @@ def levels_of(content, images):
 
 
 def test_of_the_encoding_field_the_page_holds_pictures_good_to_a_hundredth(archive):
-    pairs = read(archive)
+    pairs = read(archive).take(slice(None, None, 5))
     field = get_encoding("field")
     pairs = replace(pairs, encoding="field", images=Pixels(field.encode(pairs)[:]))
     content = page_content(pairs, "digest")
@@ -108,7 +108,7 @@ def test_of_the_encoding_field_the_page_holds_pictures_good_to_a_hundredth(archi
     matrices = [channel.matrix for channel in field.channels]
     assert [channel["spatial"] for channel in content["channels"]] == [not m for m in matrices]
     assert [channel["mirrored"] for channel in content["channels"]] == [not m for m in matrices]
-    assert len(script_json(content)) < 4.9e6
+    assert 5 * len(script_json(content)) < 4.95e6  # of all pairs; scripts and style come on top
 
 
 def test_a_page_is_at_most_five_megabytes_and_loads_nothing(page):
@@ -323,6 +323,17 @@ def test_a_pair_that_is_not_there_is_said_so_and_changes_nothing(opened):
     assert text_of(opened, "value") == "There is no pair Ag_Xx."
     assert opened.find_element("id", "pair").get_attribute("aria-invalid") == "true"
     assert text_of(opened, "pair-heading") == "Cl–Na"
+
+
+@in_browser
+def test_a_dipole_moment_that_is_rounding_is_as_grey_as_0_and_written_as_it_is(members, opened):
+    choose(opened, "label", "dipole moment (D)")
+    assert (
+        value_of(members, "dipole_mag_d", "Ag_Ag") == 0 < value_of(members, "dipole_mag_d", "Ba_Ba")
+    )
+    assert colour_at(opened, "Ba", "Ba") == colour_at(opened, "Ag", "Ag") == (213, 218, 224)
+    enter(opened, "pair", "Ba_Ba")
+    assert text_of(opened, "value") == "Ba–Ba: dipole moment 0.0000011946208 D"
 
 
 @in_browser

@@ -389,7 +389,7 @@ def test_a_fault_of_a_whole_file_is_a_problem_of_no_pair_and_hides_no_other(smal
     assert [(p.pair_name, below(small_raw_data, p.error)) for p in problems] == [
         (
             NO_PAIR,
-            f"{LABELS_FILE}: expected a file of labels, as `python generate_raw_data.py collect "
+            f"{LABELS_FILE}: expected a file of labels, as `python -m twobody generate collect "
             "RAW_DATA` makes it, found none",
         ),
         ("H_Li", f"{BONDS_FILE}:5: expected natoms = 2, found '3'"),

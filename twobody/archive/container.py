@@ -21,6 +21,7 @@ from typing import IO, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from twobody.archive.layout import SHIPPED
 from twobody.errors import ParseError
 from twobody.text import PathLike, is_text, open_regular, quote
 
@@ -126,7 +127,10 @@ class Container:
         except ParseError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
-            message = f"{error}; `python build_dataset.py` makes dataset_combined.npz"
+            message = (
+                f"{error}; `python -m twobody build` makes dataset_combined.npz from raw_data; "
+                f"the pairs that come with the package are in {SHIPPED}"
+            )
             raise FileNotFoundError(message) from error
         with ExitStack() as stack:
             self._file = stack.enter_context(os.fdopen(handle, "rb"))

@@ -16,7 +16,7 @@ from twobody.elements import PERIOD_STARTS, SYMBOLS
 from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.files import publish, staging
-from twobody.labels import ANTISYMMETRIC, LABELS, SIGNED_GROUPS
+from twobody.labels import ANTISYMMETRIC, LABELS, ROUNDING, SIGNED_GROUPS, nearest_labels
 from twobody.pairs import Pairs, distances
 from twobody.text import quote
 
@@ -35,7 +35,7 @@ _PANELS_PER_ROW = 5
 
 # All are told apart with any kind of colour vision, the first also in grey.
 _SEQUENTIAL, _DIVERGING, _FLAG = "viridis", "RdBu_r", ("#cfd8e3", "#d95f02")
-_ZERO, _HATCH = "0.82", "////////"  # of values that are exactly 0, and of missing ones
+_ZERO, _HATCH = "0.82", "////////"  # of values that are 0, and of missing ones
 _KNOWN = {label.name: label for label in LABELS}
 _LONG_TAIL = 8  # a label whose median is this many times below its maximum is drawn by its root
 
@@ -136,6 +136,17 @@ def colour_scale(label: str, values: NDArray[np.float64]) -> Scale:
     return "root" if skewed else "linear"
 
 
+def rounding(label: str) -> float:
+    """Return the magnitude below which values of a label are drawn as 0: see `ROUNDING`."""
+    schema = _KNOWN.get(label)
+    return ROUNDING.get(schema.group, 0.0) if schema is not None else 0.0
+
+
+def as_drawn(label: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the values of a label with 0 for what is rounding."""
+    return np.where(np.abs(values) < rounding(label), 0.0, values)
+
+
 def map_figure(pairs: Pairs, label: str) -> Figure:
     """Draw a numeric label for every pair, element by element, ordered by atomic number.
 
@@ -146,9 +157,9 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
     """
     names = pairs.label_names.tolist()
     if label not in names:
-        expected = f"one of the labels {', '.join(names)}"
+        expected = f"one of the labels {', '.join(nearest_labels(label, names) or names)}"
         raise ParseError(pairs.path, None, expected, quote(label))
-    values = pairs.label(label)
+    values = as_drawn(label, pairs.label(label))
     finite = values[np.isfinite(values)]
     if not len(finite):
         raise ParseError(pairs.path, None, f"pairs with {label}", "none")
@@ -161,13 +172,15 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
         matrix, interpolation="nearest", **_colours(scale, finite.min(), finite.max())
     )
     schema = _KNOWN.get(label)
-    name = _in_unit(schema.title if schema else label, pairs.label_units[names.index(label)])
+    unit = pairs.label_units[names.index(label)]
+    name = _in_unit(schema.title if schema else label, unit)
     bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02, shrink=0.85)
     bar.set_label(name, fontsize=_TEXT + 1, parse_math=False)
     bar.ax.tick_params(labelsize=_TEXT)
     if scale == "flag":
         bar.set_ticks([0, 1], labels=["no", "yes"])
-    _name_greys(axes, values, matrix if scale == "root" else None)
+    grey = f"below {tiny:g} {unit}" if (tiny := rounding(label)) else "exactly 0"
+    _name_greys(axes, values, matrix if scale == "root" else None, grey)
     _name_elements(axes, numbers)
     if turns:
         axes.set_ylabel("first atom", fontsize=_TEXT)
@@ -176,9 +189,9 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
 
 
 def _name_greys(
-    axes: Axes, values: NDArray[np.float64], matrix: NDArray[np.float64] | None
+    axes: Axes, values: NDArray[np.float64], matrix: NDArray[np.float64] | None, meaning: str
 ) -> None:
-    """Say what is missing in a hatching, and draw what is exactly 0 in a `matrix` in grey."""
+    """Hatch what is missing, and draw what is 0 in a `matrix` in grey, which has a meaning."""
     from matplotlib.colors import ListedColormap  # noqa: PLC0415
     from matplotlib.patches import Patch  # noqa: PLC0415
 
@@ -187,7 +200,7 @@ def _name_greys(
     if matrix is not None and (zeros := int((values == 0).sum())):
         grey = np.where(matrix == 0, 0.0, np.nan)
         axes.imshow(grey, interpolation="nearest", cmap=ListedColormap([_ZERO]))
-        keys.append(Patch(facecolor=_ZERO, label=f"exactly 0: {zeros:,} pairs"))
+        keys.append(Patch(facecolor=_ZERO, label=f"{meaning}: {zeros:,} pairs"))
     if missing := int(np.isnan(values).sum()):
         style: dict[str, Any] = {"facecolor": "white", "edgecolor": "0.7", "hatch": _HATCH}
         keys.append(Patch(**style, label=f"missing: {missing:,} pairs"))

@@ -27,7 +27,7 @@ from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.labels import ANTISYMMETRIC, LABELS, Label
 from twobody.pairs import Pairs, distances
-from twobody.publish.figures import colour_scale
+from twobody.publish.figures import as_drawn, colour_scale, rounding
 
 LEVELS = 50
 """Steps between 0 and the largest pixel: as fine as a screen shows, in a tenth of the room."""
@@ -78,7 +78,8 @@ def page_content(pairs: Pairs, digest: str) -> dict[str, Any]:
         name = label["name"]
         schema = known.get(name, Label(name, "", "number", "", "", "", title=name))
         label |= {key: getattr(schema, key) for key in ("title", "group", "meaning")}
-        label["scale"] = colour_scale(name, pairs.label(name))
+        label["scale"] = colour_scale(name, as_drawn(name, pairs.label(name)))
+        label["rounding"] = rounding(name)
         label["antisymmetric"] = name in ANTISYMMETRIC
     provenance = dict(pairs.provenance or {})
     provenance.pop("units", None)  # the labels say them

@@ -35,7 +35,7 @@ LOADER_MODULES = (  # what the loaders need of the package, and `load_labels`
     "pairs.py",
     *("samples.py", "text.py"),
     *("archive/__init__.py", "archive/container.py", "archive/layout.py", "archive/original.py"),
-    *("archive/pickles.py", "archive/reader.py", "encodings/*.py"),
+    *("archive/pickles.py", "archive/reader.py", "encodings/*.py", "encodings/*.npz"),
 )
 LICENCE, CITATION = "LICENSE", "CITATION.cff"
 CARD, CROISSANT, SUMS = "README.md", "croissant.json", "SHA256SUMS"

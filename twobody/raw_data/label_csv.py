@@ -38,7 +38,7 @@ _LABELS_OF = {  # which labels are taken from each file
     LABELS_FILE: [label for label in LABELS if label.name != _BOND_LABEL],
     BONDS_FILE: [label for label in LABELS if label.name == _BOND_LABEL],
 }
-_EXPECTED = "a file of labels, as `python generate_raw_data.py collect RAW_DATA` makes it"
+_EXPECTED = "a file of labels, as `python -m twobody generate collect RAW_DATA` makes it"
 _BATCH = 512  # rows whose cells are in memory at a time
 _LARGEST_FILE = 1 << 30  # bytes
 _LONGEST = 200  # characters of a text label: N of them make an array N times as wide as the longest

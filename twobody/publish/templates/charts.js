@@ -36,7 +36,7 @@ function bars() {
   const all = new Array(N_BARS).fill(0), some = new Array(N_BARS).fill(0), zero = [0, 0];
   valuesOf(state.label).forEach((value, i) => {
     if (Number.isNaN(value)) return;
-    if (label.scale === "root" && value === 0) {
+    if (label.scale === "root" && isZero(label, value)) {
       zero[0] += 1;
       zero[1] += mask[i];
       return;
@@ -90,11 +90,11 @@ function drawHistogram(context, width, height, theme) {
   });
   if (found.zero[0]) {
     draw(-4, -2, ...found.zero, theme.zero);
-    if (cut) write(context, `${found.zero[0].toLocaleString("en")} exactly 0`, px(-1.6), FRAME.top + 8, { align: "left", colour: theme.ink });
+    if (cut) write(context, `${found.zero[0].toLocaleString("en")} ${zeroText(label)}`, px(-1.6), FRAME.top + 8, { align: "left", colour: theme.ink });
   }
   const value = valuesOf(state.label)[pairIn(state.row, state.column)];
   if (Number.isNaN(value)) return;
-  const at = flag ? (value ? N_BARS - 2 : 2) : found.zero[0] && value === 0 ? -3 : found.place(value);
+  const at = flag ? (value ? N_BARS - 2 : 2) : found.zero[0] && isZero(label, value) ? -3 : found.place(value);
   context.strokeStyle = theme.mark;
   context.lineWidth = 2;
   context.beginPath();

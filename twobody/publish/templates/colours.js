@@ -28,6 +28,10 @@ function scaleOf({ scale, min, max }) {
 
 const css = ([r, g, b]) => `rgb(${r}, ${g}, ${b})`;
 
+/* Whether a value is 0, or so small that it is rounding. */
+const isZero = ({ rounding }, value) => value === 0 || Math.abs(value) < rounding;
+const zeroText = ({ rounding, unit }) => (rounding ? `below ${asTick(rounding)} ${unit}` : "exactly 0");
+
 /* A function from a value of a label to a colour; null where it is missing. */
 function colouring(label, theme) {
   const { at, ramp } = scaleOf(label);
@@ -35,8 +39,9 @@ function colouring(label, theme) {
   return (value) => {
     if (Number.isNaN(value)) return null;
     if (label.scale === "flag") return value ? theme.yes : theme.no;
-    if (label.scale === "root" && value === 0) return theme.zero;
-    return colours[Math.round(255 * Math.min(1, Math.max(0, at(value))))];
+    const drawn = isZero(label, value) ? 0 : value;
+    if (label.scale === "root" && drawn === 0) return theme.zero;
+    return colours[Math.round(255 * Math.min(1, Math.max(0, at(drawn))))];
   };
 }
 

@@ -87,7 +87,7 @@ function swatch(context, x, y, colour, text, theme) {
 /* What the colours mean: a ramp with numbers, or two swatches of a flag, then zero and missing. */
 function drawLegend(context, width, height, theme, label) {
   const values = valuesOf(state.label), count = (test) => values.reduce((n, v) => n + test(v), 0).toLocaleString("en");
-  const top = height - LEGEND + 10, missing = count(Number.isNaN), zeros = count((v) => v === 0);
+  const top = height - LEGEND + 10, missing = count(Number.isNaN), zeros = count((v) => isZero(label, v));
   let x = MAP_EDGE;
   if (label.scale === "flag") {
     x = swatch(context, x, top, theme.yes, `yes (${count((v) => v === 1)})`, theme);
@@ -107,7 +107,7 @@ function drawLegend(context, width, height, theme, label) {
     });
     write(context, ["1", ""].includes(label.unit) ? "" : label.unit, x + length + 8, top + 7, { align: "left", colour: theme.soft });
     x += length + 44;
-    if (label.scale === "root" && zeros !== "0") x = swatch(context, x, top, theme.zero, `exactly 0 (${zeros})`, theme);
+    if (label.scale === "root" && zeros !== "0") x = swatch(context, x, top, theme.zero, `${zeroText(label)} (${zeros})`, theme);
   }
   if (missing !== "0") {
     const fits = x + 110 < width;
