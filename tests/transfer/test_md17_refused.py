@@ -18,7 +18,6 @@ from twobody.errors import ParseError
 from twobody.transfer.md17 import md17
 
 SHAPE = "real numbers [6, 3, 3]"
-ARCHIVE = "a file of rmd17.tar.bz2, unpacked there"
 NPZ = ("raw", "rmd17", "npz_data", "rmd17_ethanol.npz")
 TRAIN = ("raw", "rmd17", "splits", "index_train_01.csv")
 TEST = ("raw", "rmd17", "splits", "index_test_01.csv")
@@ -39,8 +38,9 @@ def test_without_files_and_without_a_network_one_line_says_what_belongs_where(
 ):
     monkeypatch.setattr(MD17, "revised_url", (tmp_path / "nowhere").as_uri())
     message = refused(tmp_path, *NPZ)
-    start = f": expected {ARCHIVE} (doi:10.6084/m9.figshare.12672038), found none, nor could it be "
-    assert message.startswith(start + "downloaded: URLError: ")
+    origin = "rmd17.tar.bz2 (doi:10.6084/m9.figshare.12672038)"
+    expected = f": expected a file of {origin}, unpacked in {tmp_path / 'raw'}, found none, "
+    assert message.startswith(expected + "nor could it be downloaded: URLError: ")
 
 
 def test_a_download_that_was_cut_off_is_not_taken_for_the_whole_the_next_time(
@@ -78,8 +78,9 @@ def test_an_unknown_molecule_or_fold(tmp_path):
 @pytest.mark.parametrize(("part", "path"), [("train", TRAIN), ("test", TEST)])
 def test_an_index_file_that_is_missing(tmp_path, part, path):
     raw.write(tmp_path, **{part: None})
-    found = " (doi:10.6084/m9.figshare.12672038), found none"
-    assert refused(tmp_path, *path) == f": expected {ARCHIVE}{found}"
+    origin = "rmd17.tar.bz2 (doi:10.6084/m9.figshare.12672038)"
+    expected = f"a file of {origin}, unpacked in {tmp_path / 'raw'}"
+    assert refused(tmp_path, *path) == f": expected {expected}, found none"
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,6 @@ EV_PER_KCAL_PER_MOL = 4184 / (6.02214076e23 * 1.602176634e-19)
 
 _VALIDATION_SHARE = 20  # of what may be trained on: the last 50 of 1,000
 _KINDS = {"nuclear_charges": "iu", "coords": "f", "energies": "f", "forces": "f"}  # of dtypes
-_ORIGIN = "a file of rmd17.tar.bz2, unpacked there (doi:10.6084/m9.figshare.12672038)"
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError)
 
 
@@ -106,13 +105,18 @@ def _trajectory(root: Path, name: str) -> Path:
             MD17(os.fspath(root), name)
         except Exception as error:  # whatever a network, a disk or an archive does
             reason = f"none, nor could it be downloaded: {type(error).__name__}: {error}"
-            raise ParseError(path, None, _ORIGIN, reason) from error
+            raise _missing(path, reason) from error
         finally:
             # Its archive until that is unpacked. It takes what an interruption leaves of it for
             # the whole the next time.
             with suppress(OSError):
                 (raw / "file").unlink()
     return path
+
+
+def _missing(path: Path, found: str) -> ParseError:
+    origin = "rmd17.tar.bz2 (doi:10.6084/m9.figshare.12672038)"
+    return ParseError(path, None, f"a file of {origin}, unpacked in {path.parents[2]}", found)
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -152,7 +156,7 @@ def _read_indices(folder: Path, fold: int, n: int) -> tuple[NDArray[np.int64], N
     for part in ("train", "test"):
         path = folder / f"index_{part}_{fold:02d}.csv"
         if not path.exists():
-            raise ParseError(path, None, _ORIGIN, "none")
+            raise _missing(path, "none")
         lines = split_lines(read_text(path))
         if not lines[-1]:  # what follows the last line end
             lines.pop()
