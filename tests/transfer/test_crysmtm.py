@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shipped import ROOT
 
 from twobody.transfer.crysmtm import PHASES, TARGETS, TEMPERATURES, crysmtm
 
@@ -35,6 +36,15 @@ def test_every_temperature_is_in_one_part():
 def test_the_tests_are_those_of_the_authors():
     assert ID == (250, 450, 650, 750, 800)
     assert OOD == (0, 50, 100, 900, 950, 1000)
+
+
+def test_the_page_of_these_data_says_the_same():
+    page = (ROOT / "docs" / "transfer_data.md").read_text(encoding="utf-8")
+    for parameter, target in TARGETS.items():
+        assert f"| `{parameter}` | `{target}` |" in page
+    for part, temperatures in TEMPERATURES.items():
+        listed = ", ".join(map(str, temperatures))
+        assert f"| `{part}` | {listed} | {3 * len(temperatures)} |" in page
 
 
 def test_a_structure_is_a_phase_at_a_temperature(whole):
