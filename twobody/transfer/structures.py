@@ -52,3 +52,23 @@ class Structures:
             {name: values[rows] for name, values in self.targets.items()},
             None if self.forces is None else self.forces[atoms],
         )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Structures of one origin, with the parts in which they are trained on and tested.
+
+    Attributes
+    ----------
+    name : str
+        Of the data and, where there are several, of the split.
+    structures : Structures
+    train, validation, test : int64
+        Rows of the structures; no row is in two parts.
+    """
+
+    name: str
+    structures: Structures
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
