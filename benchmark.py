@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from twobody import ParseError, __version__
 from twobody.archive import read
+from twobody.archive.layout import SHIPPED
 from twobody.benchmark.evaluate import Evaluator
 from twobody.benchmark.predictions import Predictions
 from twobody.benchmark.results import read_result
@@ -22,14 +23,15 @@ from twobody.benchmark.splits import FOLDS, PARTS
 from twobody.benchmark.table import PAGES, leaderboard, with_leaderboard
 from twobody.benchmark.targets import DERIVED, TARGETS, TRACKS
 from twobody.models import MODELS
-from twobody.models.runner import Ledger, Outcome, Row, Settings, Training, outcomes
+from twobody.models.runner import Ledger, Outcome, Row, Settings, Training, in_processes, train
 from twobody.text import read_text
 
 SOURCE = Path(__file__).resolve().parent
 
 _ARCHIVE = click.option(
     "--archive",
-    default="dataset_combined.npz",
+    default=SHIPPED,
+    show_default="the package's own pairs",
     type=click.Path(path_type=Path, dir_okay=False),
     help="The dataset.",
 )
@@ -129,7 +131,7 @@ def train_each(
     """Hand the outcome of each training to `use`, print what that returns; count the failed."""
     failed = 0
     with tqdm(total=len(trainings), unit="training", disable=None) as bar:
-        for training, outcome in outcomes(trainings, settings, jobs):
+        for training, outcome in in_processes(partial(train, settings=settings), trainings, jobs):
             bar.update(1)
             if isinstance(outcome, Exception):
                 failed += 1

@@ -27,7 +27,7 @@ class NearestPairs:
         return np.column_stack([a + b, np.abs(a - b), samples.bond_lengths])
 
 
-task = Task("element", track="geometry", archive="dataset_combined.npz")
+task = Task("element", track="geometry")
 for fold in task.folds:
     model = NearestPairs()
     model.fit(fold.train, fold.validation)

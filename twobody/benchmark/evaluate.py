@@ -272,8 +272,9 @@ class Evaluator:
 
     def _constant(self, split: str, label: str, rows: ScoredRows) -> _Float:
         """Return, for each test row, the median over the pairs that its fold does not test."""
-        medians = self._medians[label]
-        return np.array([medians[f"{split}-{fold}"] for fold in rows.folds.tolist()])
+        folds, row = np.unique(rows.folds, return_inverse=True)
+        medians = [self._medians[label][f"{split}-{fold}"] for fold in folds.tolist()]
+        return np.array(medians)[row]
 
 
 def labels_digest(names: NDArray[np.str_], labels: dict[str, _Float]) -> str:

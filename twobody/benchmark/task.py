@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from twobody.archive import read
+from twobody.archive.layout import SHIPPED
 from twobody.benchmark.descriptors import descriptors
 from twobody.benchmark.evaluate import Evaluator
 from twobody.benchmark.predictions import (
@@ -117,7 +118,7 @@ class Task:
     split : "pair", "element" or "period"
     track : "elements", "geometry" or "density"
     archive : path
-        ``dataset_combined.npz``.
+        ``dataset_combined.npz``; without it, the same pairs as they come with the package.
     encoding : str, optional
         The images that the track `density` shows.
     pairs : Pairs, optional
@@ -150,7 +151,7 @@ class Task:
         self,
         split: str,
         track: str = "elements",
-        archive: PathLike = "dataset_combined.npz",
+        archive: PathLike = SHIPPED,
         encoding: str | None = None,
         *,
         pairs: Pairs | None = None,
@@ -165,7 +166,7 @@ class Task:
         self.targets = targets(track)
         pairs = read(archive) if pairs is None else pairs
         self._evaluator = Evaluator(pairs)
-        self._samples = self._all_samples(pairs)
+        self._samples = all_samples(pairs, track, encoding)
         self._recorded: dict[tuple[int, int], dict[str, _Float]] = {}  # under (fold, seed)
 
     @property
@@ -283,24 +284,25 @@ class Task:
             ]
             publish(moves, path.parent)
 
-    def _all_samples(self, pairs: Pairs) -> Samples:
-        seen: dict[str, Any] = {}
-        if self.track != "elements":
-            seen = {"positions": pairs.rows["positions"], "bond_lengths": pairs.rows["bond_length"]}
-        if self.track == "density":
-            names = ("populations", "charges", "orbital_populations")
-            seen |= {name: pairs.rows[name] for name in names}
-        if self.encoding is not None:
-            seen |= {"images": _images(pairs, self.encoding), "encoding": self.encoding}
-        labels = self._evaluator.labels
-        return Samples(
-            names=pairs.names,
-            elements=pairs.elements,
-            atomic_numbers=pairs.atomic_numbers,
-            descriptors=descriptors(pairs.atomic_numbers),
-            targets={name: labels[name] for name in (*self.targets, METAL_LIKE)},
-            **seen,
-        )
+
+def all_samples(pairs: Pairs, track: str, encoding: str | None = None) -> Samples:
+    """Return all pairs as a track shows them, with their targets: nothing is kept back."""
+    seen: dict[str, Any] = {}
+    if track != "elements":
+        seen = {"positions": pairs.rows["positions"], "bond_lengths": pairs.rows["bond_length"]}
+    if track == "density":
+        names = ("populations", "charges", "orbital_populations")
+        seen |= {name: pairs.rows[name] for name in names}
+    if encoding is not None:
+        seen |= {"images": _images(pairs, encoding), "encoding": encoding}
+    return Samples(
+        names=pairs.names,
+        elements=pairs.elements,
+        atomic_numbers=pairs.atomic_numbers,
+        descriptors=descriptors(pairs.atomic_numbers),
+        targets={name: pairs.label(name) for name in (*targets(track), METAL_LIKE)},
+        **seen,
+    )
 
 
 @cache

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
-from twobody.models.graphs import PairNetwork, bond_edges
-from twobody.models.train import Batch, NetworkModel, Recipe, Sizes
+from twobody.models.graphs import Graph, SpatialNetwork
+from twobody.models.train import NetworkModel, Recipe, Sizes
 
 
 class EquivariantLayer(MessagePassing):  # type: ignore[misc]
@@ -42,7 +42,7 @@ def _perceptron(n_in: int, width: int, n_out: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(n_in, width), nn.SiLU(), nn.Linear(width, n_out))
 
 
-class EquivariantNetwork(PairNetwork):
+class EquivariantNetwork(SpatialNetwork):
     """Three `EquivariantLayer`, read out from the features."""
 
     def __init__(self, sizes: Sizes, width: int = 96, depth: int = 3) -> None:
@@ -50,16 +50,15 @@ class EquivariantNetwork(PairNetwork):
         self.embedding = nn.Linear(sizes.columns, width)
         self.layers = nn.ModuleList(EquivariantLayer(width) for _ in range(depth))
 
-    def atoms(self, nodes: Tensor, batch: Batch) -> Tensor:
+    def of_graph(self, graph: Graph) -> Tensor:
         """Return the features."""
-        return self.features_and_coordinates(nodes, batch["positions"])[0]
+        return self.features_and_coordinates(graph)[0]
 
-    def features_and_coordinates(self, nodes: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features [2 b, width] and coordinates [2 b, 3] after the last layer."""
-        edges = bond_edges(len(positions), nodes.device)
-        h, x = self.embedding(nodes), positions.flatten(0, 1)
+    def features_and_coordinates(self, graph: Graph) -> tuple[Tensor, Tensor]:
+        """Return features [n, width] and coordinates [n, 3] after the last layer."""
+        h, x = self.embedding(graph.nodes), graph.positions
         for layer in self.layers:
-            h, x = layer(h, x, edges)
+            h, x = layer(h, x, graph.edges)
         return h, x
 
 

@@ -8,6 +8,9 @@ an element that was never seen.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +20,7 @@ from torch_geometric.nn.models.dimenet import (
     EmbeddingBlock,
     InteractionPPBlock,
     OutputPPBlock,
+    SphericalBasisLayer,
 )
 from torch_geometric.nn.models.schnet import GaussianSmearing, InteractionBlock
 from torch_geometric.nn.models.visnet import GatedEquivariantBlock, ViSNetBlock
@@ -41,9 +45,39 @@ def bond_edges(n_pairs: int, device: torch.device, *, loops: bool = False) -> Te
     return torch.cat([edges, torch.stack([atoms, atoms])], dim=1) if loops else edges
 
 
-def bond_vectors(positions: Tensor) -> Tensor:
-    """Return the vector of each edge of `bond_edges`, target less source: float32 [2 n, 3]."""
-    return (positions.flip(1) - positions).flatten(0, 1)
+@dataclass(frozen=True)
+class Graph:
+    """Atoms of any number of structures, and the edges inside these.
+
+    Attributes
+    ----------
+    nodes : float32 [n, F]
+        What is known of each atom.
+    positions : float32 [n, 3]
+        In Å.
+    edges : int64 [2, E]
+        Source and target, two different atoms; each edge in both directions.
+    triplets : int64 [2, T]
+        Two edges k -> j and j -> i with k other than i, for `DimeNetwork` alone.
+    """
+
+    nodes: Tensor
+    positions: Tensor
+    edges: Tensor
+    triplets: Tensor
+
+    @property
+    def vectors(self) -> Tensor:
+        """The vector of each edge, target less source: float32 [E, 3]."""
+        source, target = self.edges
+        return self.positions[target] - self.positions[source]
+
+
+def graph_of(batch: Batch) -> Graph:
+    """Return pairs as one graph."""
+    nodes = batch["nodes"].flatten(0, 1)
+    edges = bond_edges(len(batch["nodes"]), nodes.device)
+    return Graph(nodes, batch["positions"].flatten(0, 1), edges, triplets=edges[:, :0])
 
 
 class PairNetwork(nn.Module, ABC):
@@ -51,15 +85,16 @@ class PairNetwork(nn.Module, ABC):
 
     def __init__(self, width: int, n_outputs: int) -> None:
         super().__init__()
+        self.width = width
         self.head = Head(width, n_outputs)
 
     @abstractmethod
-    def atoms(self, nodes: Tensor, batch: Batch) -> Tensor:
-        """Return float32 [2 b, width] for the columns of atoms, float32 [2 b, F]."""
+    def atoms(self, batch: Batch) -> Tensor:
+        """Return float32 [2 b, width]."""
 
     def forward(self, batch: Batch) -> Tensor:
         """Return float32 [b, n_outputs]."""
-        atoms = self.atoms(batch["nodes"].flatten(0, 1), batch)
+        atoms = self.atoms(batch)
         return torch.as_tensor(self.head(atoms.view(-1, 2, atoms.shape[1]).sum(dim=1)))
 
 
@@ -73,8 +108,9 @@ class GCNNetwork(PairNetwork):
             GCNConv(width, width, normalize=False) for _ in range(depth)
         )
 
-    def atoms(self, nodes: Tensor, batch: Batch) -> Tensor:
+    def atoms(self, batch: Batch) -> Tensor:
         """Convolve."""
+        nodes = batch["nodes"].flatten(0, 1)
         edges = bond_edges(len(batch["nodes"]), nodes.device, loops=True)
         # Both atoms have degree 2, loops included: each edge has the weight 1 / sqrt(2 · 2).
         weights = nodes.new_full((edges.shape[1],), 0.5)
@@ -103,8 +139,9 @@ class GATv2Network(PairNetwork):
             for _ in range(depth)
         )
 
-    def atoms(self, nodes: Tensor, batch: Batch) -> Tensor:
+    def atoms(self, batch: Batch) -> Tensor:
         """Attend."""
+        nodes = batch["nodes"].flatten(0, 1)
         edges = bond_edges(len(batch["nodes"]), nodes.device, loops=True)
         bonds = self.bond(batch["bonds"]).repeat_interleave(2, dim=0).repeat(2, 1)
         h: Tensor = self.embedding(nodes)
@@ -113,7 +150,24 @@ class GATv2Network(PairNetwork):
         return h
 
 
-class SchNetwork(PairNetwork):
+class SpatialNetwork(PairNetwork):
+    """A network of positions and edges: what it learns of pairs can be taken to any structure."""
+
+    of_elements: ClassVar[tuple[str, ...]] = ("embedding.",)
+    """How the names of the parameters begin that the columns of atoms meet."""
+    of_outputs: ClassVar[tuple[str, ...]] = ("head.",)
+    """The same of the layers that only the targets of pairs need."""
+
+    def atoms(self, batch: Batch) -> Tensor:
+        """Read the pairs as one graph."""
+        return self.of_graph(graph_of(batch))
+
+    @abstractmethod
+    def of_graph(self, graph: Graph) -> Tensor:
+        """Return float32 [n, width] for the atoms of a graph."""
+
+
+class SchNetwork(SpatialNetwork):
     """Continuous-filter convolutions (SchNet, Schuett et al. 2017)."""
 
     def __init__(self, sizes: Sizes, width: int = 128, depth: int = 3, n_radial: int = 50) -> None:
@@ -124,28 +178,39 @@ class SchNetwork(PairNetwork):
             InteractionBlock(width, n_radial, width, CUTOFF) for _ in range(depth)
         )
 
-    def atoms(self, nodes: Tensor, batch: Batch) -> Tensor:
+    def of_graph(self, graph: Graph) -> Tensor:
         """Interact."""
-        edges = bond_edges(len(batch["nodes"]), nodes.device)
-        lengths = bond_vectors(batch["positions"]).norm(dim=1)
+        lengths = graph.vectors.norm(dim=1)
         radial = self.expansion(lengths)
-        h: Tensor = self.embedding(nodes)
+        h: Tensor = self.embedding(graph.nodes)
         for block in self.blocks:
-            h = h + block(h, edges, lengths, radial)
+            h = h + block(h, graph.edges, lengths, radial)
         return h
+
+
+N_RADIAL, N_SPHERICAL = 8, 3
+"""Functions of distances and of angles that `DimeNetwork` expands them in."""
+
+
+@cache
+def spherical_basis() -> SphericalBasisLayer:
+    """Derive the functions of distance and angle, which takes seconds, where angles are read."""
+    return SphericalBasisLayer(N_SPHERICAL, N_RADIAL, CUTOFF)
 
 
 class DimeNetwork(nn.Module):
     """DimeNet++ (Gasteiger et al. 2020), of which two atoms leave the embeddings of messages.
 
-    Its interactions sum over triplets k -> j -> i with k other than i: there are none, and no
-    angles. The blocks' dense layers remain.
+    Its interactions sum over triplets k -> j -> i with k other than i: in a pair there are none,
+    and no angles. The blocks' dense layers remain.
     """
+
+    of_elements: ClassVar[tuple[str, ...]] = ("embedding.emb.",)
+    of_outputs: ClassVar[tuple[str, ...]] = tuple(f"outputs.{k}.lin." for k in range(4))
 
     def __init__(self, sizes: Sizes, width: int = 96, depth: int = 3) -> None:
         super().__init__()
-        n_radial, n_spherical, silu = 8, 3, nn.SiLU()
-        self.n_basis = n_radial * n_spherical
+        n_radial, n_spherical, silu = N_RADIAL, N_SPHERICAL, nn.SiLU()
         self.radial = BesselBasisLayer(n_radial, CUTOFF)
         self.embedding = EmbeddingBlock(n_radial, width, silu)
         self.embedding.emb = nn.Linear(sizes.columns, width)
@@ -160,25 +225,37 @@ class DimeNetwork(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return float32 [b, n_outputs]."""
-        nodes = batch["nodes"].flatten(0, 1)
-        source, target = bond_edges(len(batch["nodes"]), nodes.device)
-        radial = self.radial(bond_vectors(batch["positions"]).norm(dim=1))
-        no_triplets = target[:0]
-        no_angles = radial.new_zeros(0, self.n_basis)
-        x = self.embedding(nodes, radial, target, source)
-        atoms = self.outputs[0](x, radial, target, num_nodes=len(nodes))
+        atoms = self.of_graph(graph_of(batch))
+        return torch.as_tensor(atoms.view(len(atoms) // 2, 2, -1).sum(dim=1))
+
+    def of_graph(self, graph: Graph) -> Tensor:
+        """Return float32 [n, n_outputs] for the atoms of a graph."""
+        n, (source, target), (inward, onward) = len(graph.nodes), graph.edges, graph.triplets
+        vectors = graph.vectors
+        lengths = vectors.norm(dim=1)
+        radial = self.radial(lengths)
+        spherical = radial.new_zeros(0, N_RADIAL * N_SPHERICAL)
+        if len(inward):
+            first, second = vectors[inward], vectors[onward]
+            sine = torch.linalg.cross(first, second).norm(dim=1)
+            angles = torch.atan2(sine, (first * second).sum(dim=1))
+            spherical = spherical_basis()(lengths, angles, inward)
+        x = self.embedding(graph.nodes, radial, target, source)
+        atoms = self.outputs[0](x, radial, target, num_nodes=n)
         for interaction, output in zip(self.interactions, self.outputs[1:], strict=True):
-            x = interaction(x, radial, no_angles, no_triplets, no_triplets)
-            atoms = atoms + output(x, radial, target, num_nodes=len(nodes))
-        return torch.as_tensor(atoms.view(len(nodes) // 2, 2, -1).sum(dim=1))
+            x = interaction(x, radial, spherical, inward, onward)
+            atoms = atoms + output(x, radial, target, num_nodes=n)
+        return torch.as_tensor(atoms)
 
 
-class ViSNetwork(PairNetwork):
+class ViSNetwork(SpatialNetwork):
     """ViSNet (Wang et al. 2024): scalars and vectors of each atom that talk to each other.
 
     The blocks are those of ``ViSNetBlock``; its search for neighbours, which needs torch-cluster,
     gives way to the edges of a bond and of each atom to itself.
     """
+
+    of_elements = ("blocks.embedding.", "blocks.neighbor_embedding.embedding.")
 
     def __init__(self, sizes: Sizes, width: int = 64, depth: int = 3) -> None:
         super().__init__(width, sizes.outputs)
@@ -189,16 +266,19 @@ class ViSNetwork(PairNetwork):
         self.blocks.neighbor_embedding.embedding = nn.Linear(sizes.columns, width)
         self.gate = GatedEquivariantBlock(width, width, scalar_activation=True)
 
-    def atoms(self, nodes: Tensor, batch: Batch) -> Tensor:
+    def of_graph(self, graph: Graph) -> Tensor:
         """Interact."""
-        blocks, n = self.blocks, len(nodes)
-        edges = bond_edges(n // 2, nodes.device, loops=True)
-        between = -bond_vectors(batch["positions"])  # source less target
+        blocks, nodes = self.blocks, graph.nodes
+        n, n_edges = len(nodes), graph.edges.shape[1]
+        loops = torch.arange(n, device=nodes.device).expand(2, n)
+        edges = torch.cat([graph.edges, loops], dim=1)
+        between = -graph.vectors  # source less target
         lengths = torch.cat([between.norm(dim=1), between.new_zeros(n)])
-        directions = torch.cat([between / lengths[:n, None], torch.zeros_like(between)])
+        directions = between / lengths[:n_edges, None]
+        directions = torch.cat([directions, between.new_zeros(n, 3)])
         directions = blocks.sphere(directions)
         radial = blocks.distance_expansion(lengths)
-        x = self._neighbours(nodes, edges[:, :n], lengths[:n], radial[:n])
+        x = self._neighbours(nodes, graph.edges, lengths[:n_edges], radial[:n_edges])
         vectors = x.new_zeros(n, directions.shape[1], x.shape[1])
         edge_columns = blocks.edge_embedding(edges, radial, x)
         for layer in blocks.vis_mp_layers:

@@ -12,12 +12,13 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -35,6 +36,9 @@ from twobody.progress import n_cores
 from twobody.text import read_text
 
 PARTIAL = "partial"
+
+Item = TypeVar("Item")
+Output = TypeVar("Output")
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def train(training: Training, settings: Settings) -> Outcome:
         {label: rounded(np.asarray(v, np.float64)).tolist() for label, v in predictions.items()},
         round(seconds, 2),
         int(getattr(model, "n_parameters", 0)),
-        _device_name(str(getattr(model, "device", "cpu"))),
+        device_name(str(getattr(model, "device", "cpu"))),
         task.digest,
     )
 
@@ -127,7 +131,7 @@ def _task(archive: Path, split: str, track: str, encoding: str | None) -> Task:
     return Task(split, track, archive, encoding, pairs=_pairs(archive))
 
 
-def _device_name(device: str) -> str:
+def device_name(device: str) -> str:
     """Return the name of the card, or "cpu"."""
     if not device.startswith("cuda"):
         return device
@@ -136,18 +140,18 @@ def _device_name(device: str) -> str:
     return str(torch.cuda.get_device_name(device))
 
 
-def outcomes(
-    trainings: Sequence[Training], settings: Settings, jobs: int
-) -> Iterator[tuple[Training, Outcome | Exception]]:
-    """Train in this process, or in several; yield what comes out, or the error, as it comes."""
+def in_processes(
+    function: Callable[[Item], Output], items: Sequence[Item], jobs: int
+) -> Iterator[tuple[Item, Output | Exception]]:
+    """Call a function in this process, or in several; yield what comes out, or the error."""
     if jobs == 1:
-        for training in trainings:
-            yield training, _outcome_or_error(training, settings)
+        for item in items:
+            yield item, _result_or_error(function, item)
         return
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, n_cores() // jobs)))  # the workers inherit
     context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
     with ProcessPoolExecutor(jobs, context, _die_with_parent) as pool:
-        futures = {pool.submit(_outcome_or_error, t, settings): t for t in trainings}
+        futures = {pool.submit(_result_or_error, function, item): item for item in items}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -156,9 +160,9 @@ def outcomes(
             raise
 
 
-def _outcome_or_error(training: Training, settings: Settings) -> Outcome | Exception:
+def _result_or_error(function: Callable[[Item], Output], item: Item) -> Output | Exception:
     try:
-        return train(training, settings)
+        return function(item)
     except Exception as error:  # noqa: BLE001 - a model may fail in any way; others go on
         # Not the error itself, which may not survive the way from another process.
         return error if isinstance(error, ParseError) else RuntimeError(_one_line(error))

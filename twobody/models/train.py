@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -90,6 +91,10 @@ class NetworkModel:
     """Whether the row names elements on every split, to show what that costs."""
     reads: ClassVar[Reading] = "atoms"
 
+    net: nn.Module
+    features: Features
+    sizes: Sizes
+
     def __init__(
         self, seed: int, targets: tuple[str, ...], device: str, *, quick: bool, split: str
     ) -> None:
@@ -111,31 +116,38 @@ class NetworkModel:
             both = joined(train, validation)
             self._learn_scales(both)
             self._train(self._data(both), None, epochs, best)
-        self.n_parameters = sum(parameter.numel() for parameter in self._net.parameters())
+        self.n_parameters = sum(parameter.numel() for parameter in self.net.parameters())
+
+    def fit_all(self, samples: Samples) -> None:
+        """Train on all the samples to the end of the cycle, with nothing held back."""
+        epochs = 2 if self._quick else self.recipe.epochs
+        self._learn_scales(samples)
+        self._train(self._data(samples), None, epochs, epochs)
 
     def predict(self, test: Samples) -> dict[str, _Float]:
         """Predict; see `consistent`."""
-        self._net.eval()
+        self.net.eval()
         with torch.no_grad():
-            outputs = self._net(self._batch(test)).double().cpu().numpy()
-        predictions = self._scaler.labels(outputs[:, :-1], self._features.sums(test))
+            outputs = self.net(self._batch(test)).double().cpu().numpy()
+        predictions = self._scaler.labels(outputs[:, :-1], self.features.sums(test))
         return consistent(predictions, 1 / (1 + np.exp(-outputs[:, -1])))
 
     def save(self, path: PathLike) -> None:
         """Write weights and scales as safetensors, with what else makes the model as metadata."""
-        arrays = {**self._features.arrays(), **self._scaler.arrays()}
+        arrays = {**self.features.arrays(), **self._scaler.arrays()}
         tensors = {f"scales.{name}": torch.from_numpy(array) for name, array in arrays.items()}
-        state = self._net.state_dict()
+        state = self.net.state_dict()
         tensors.update({f"network.{name}": t.detach().cpu().clone() for name, t in state.items()})
         made_of = {
             "row": f"{type(self).__module__}:{type(self).__name__}",
             "targets": self._targets,
-            "elements": self._features.elements.tolist(),
+            "elements": self.features.elements.tolist(),
             "split": self._split,
             "seed": self._seed,
-            "sizes": asdict(self._sizes),
+            "sizes": asdict(self.sizes),
         }
-        save_file(tensors, path, {name: json.dumps(value) for name, value in made_of.items()})
+        texts = {name: json.dumps(value) for name, value in made_of.items()}
+        Path(path).write_bytes(save(tensors, texts))
 
     @classmethod
     def load(cls, path: PathLike, device: str = "cpu") -> Self:
@@ -149,20 +161,20 @@ class NetworkModel:
         model = cls(made_of["seed"], targets, device, quick=False, split=made_of["split"])
         tensors = load_file(path, device=device)
         arrays = {n[7:]: t.cpu().numpy() for n, t in tensors.items() if n.startswith("scales.")}
-        model._features = Features.of(cls.reads, made_of["elements"], arrays)
+        model.features = Features.of(cls.reads, made_of["elements"], arrays)
         model._scaler = Scaler.of(targets, arrays)
-        model._sizes = Sizes(**made_of["sizes"])
-        model._net = model.network(model._sizes).to(device)
+        model.sizes = Sizes(**made_of["sizes"])
+        model.net = model.network(model.sizes).to(device)
         state = {n[8:]: t for n, t in tensors.items() if n.startswith("network.")}
-        model._net.load_state_dict(state)
+        model.net.load_state_dict(state)
         return model
 
     def _learn_scales(self, samples: Samples) -> None:
-        self._features = Features.fit(samples, named=self._named, reads=self.reads)
-        sums = self._features.sums(samples)
+        self.features = Features.fit(samples, named=self._named, reads=self.reads)
+        sums = self.features.sums(samples)
         self._scaler = Scaler.fit(self._targets, labels_of(samples), sums)
-        self._sizes = Sizes(
-            self._features.nodes(samples).shape[-1],
+        self.sizes = Sizes(
+            self.features.nodes(samples).shape[-1],
             bond_columns(samples).shape[1],
             len(self._targets) + 1,
             samples.encoding,
@@ -170,13 +182,13 @@ class NetworkModel:
 
     def _batch(self, samples: Samples) -> Batch:
         arrays: dict[str, NDArray[Any]] = {
-            "nodes": self._features.nodes(samples),
+            "nodes": self.features.nodes(samples),
             "bonds": bond_columns(samples),
         }
         if samples.positions is not None:
             arrays["positions"] = samples.positions
         if samples.images is not None:
-            arrays["images"] = self._features.pixels(samples.images)
+            arrays["images"] = self.features.pixels(samples.images)
         return {
             name: torch.from_numpy(array.astype(np.float32)).to(self.device)
             for name, array in arrays.items()
@@ -184,7 +196,7 @@ class NetworkModel:
 
     def _data(self, samples: Samples) -> _Data:
         labels = labels_of(samples)
-        scaled = self._scaler.scaled(labels, self._features.sums(samples))
+        scaled = self._scaler.scaled(labels, self.features.sums(samples))
         columns = (scaled, labels[METAL_LIKE])
         on_device = (torch.from_numpy(c.astype(np.float32)).to(self.device) for c in columns)
         return _Data(self._batch(samples), *on_device)
@@ -195,7 +207,7 @@ class NetworkModel:
         torch.manual_seed(self._seed)
         recipe, n = self.recipe, len(train.metal)
         n_batches = max(1, n // recipe.batch)
-        net = self._net = self.network(self._sizes).to(self.device)
+        net = self.net = self.network(self.sizes).to(self.device)
         optimizer = torch.optim.AdamW(
             net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
