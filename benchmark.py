@@ -24,6 +24,7 @@ from twobody.benchmark.targets import DERIVED, TARGETS, TRACKS
 from twobody.models import MODELS
 from twobody.models.runner import Ledger, Outcome, Row, Settings, Training, outcomes
 from twobody.text import read_text
+from twobody.transfer.commands import crystals, diatomics
 
 SOURCE = Path(__file__).resolve().parent
 
@@ -240,6 +241,9 @@ def list_models() -> None:
     for name, info in MODELS.items():
         click.echo(f"{name:{width}}  {', '.join(info.tracks):27}  {info.sees}")
 
+
+main.add_command(diatomics)
+main.add_command(crystals)
 
 if __name__ == "__main__":
     main()

@@ -21,6 +21,7 @@ FLOORS = (
     {"publish"},
     {"benchmark"},
     {"models"},
+    {"transfer"},
 )
 FLOOR = {name: k for k, floor in enumerate(FLOORS) for name in floor}
 PACKAGE = ROOT / "twobody"
