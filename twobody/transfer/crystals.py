@@ -168,9 +168,9 @@ def vectors_without_network(pairs: Pairs) -> dict[str, Vectors]:
 
 def _labels(pairs: Pairs) -> _Float:
     """Return the benchmark's targets and the flag, float64 [N, 13]; the repulsion as its root."""
-    columns = [pairs.label(name) for name in (*TARGETS, METAL_LIKE)]
-    columns[TARGETS.index("repulsive_energy_ev")] **= 0.5
-    return np.column_stack(columns)
+    columns = np.column_stack([pairs.label(name) for name in (*TARGETS, METAL_LIKE)])
+    columns[:, TARGETS.index("repulsive_energy_ev")] **= 0.5
+    return columns
 
 
 def vectors_of(model: str, seed: int, pairs: Pairs, *, quick: bool = False) -> Vectors:
