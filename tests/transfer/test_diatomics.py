@@ -18,7 +18,7 @@ from twobody.archive.layout import SHIPPED
 from twobody.elements import COVALENT_RADII
 from twobody.errors import ParseError
 from twobody.transfer import commands, diatomics, scores
-from twobody.transfer.diatomics import N_FOLDS, columns_of, fold_rows, folds, rows_of
+from twobody.transfer.diatomics import columns_of, features_of, fold_rows, folds, rows_of
 from twobody.transfer.spectroscopy import read_ground_states
 
 SYMBOLS = ("H", "Li", "B", "C", "N", "O", "F", "Na", "Mg", "Al", "Si", "P", "S", "Cl")
@@ -52,7 +52,7 @@ def states(source, pairs):
 
 def test_the_folds_by_pair_test_every_molecule_once_in_each_repeat(states):
     by_pair = [fold for fold in folds(states.names) if fold.split == "pair"]
-    assert [fold.key for fold in by_pair[:6]] == [*(f"pair-1-{k}" for k in range(1, 6)), "pair-2-1"]
+    assert [fold.pretraining for fold in by_pair[4:6]] == ["pair-1", "pair-2"]
     for repeat in (1, 2, 3):
         tested = [fold.test for fold in by_pair if fold.repeat == repeat]
         assert sorted(np.concatenate(tested).tolist()) == list(range(91))
@@ -65,10 +65,11 @@ def test_the_folds_by_pair_test_every_molecule_once_in_each_repeat(states):
 
 def test_the_folds_by_element_train_on_none_of_their_elements(states):
     by_element = [fold for fold in folds(states.names) if fold.split == "element"]
-    assert len(by_element) == N_FOLDS
-    assert sorted(symbol for fold in by_element for symbol in fold.elements) == sorted(SYMBOLS)
+    assert [fold.pretraining for fold in by_element[4:6]] == ["element-1-5", "element-2-1"]
+    held = sorted(symbol for fold in by_element for symbol in fold.elements)
+    assert held == sorted(3 * SYMBOLS)  # each element once in each of three repeats
     counts = Counter(part for fold in by_element for part in fold.parts.tolist())
-    assert counts["C2"] + 2 * counts["C3"] == 2 * 91  # each atom of a molecule is new once
+    assert counts["C2"] + 2 * counts["C3"] == 3 * 2 * 91  # each atom of a molecule, too
     for fold in by_element:
         for k in fold.train:
             assert not fold.elements & set(states.names[k].split("_"))
@@ -84,7 +85,9 @@ def test_the_folds_are_the_same_every_time():
     assert tested == [["Al_H", "H_Li"], ["O_S"], ["N_O"], ["F_H"], ["C_O"]]
 
 
-def test_a_network_is_pretrained_without_tested_pairs_and_new_elements(states, pairs, monkeypatch):
+def test_a_network_is_pretrained_without_measured_pairs_and_new_elements(
+    states, pairs, monkeypatch
+):
     frozen = pytest.importorskip("twobody.transfer.frozen")
     seen = []
 
@@ -94,41 +97,40 @@ def test_a_network_is_pretrained_without_tested_pairs_and_new_elements(states, p
 
     monkeypatch.setattr(frozen, "frozen", record)
     all_folds = list(folds(states.names))
+    rows = rows_of(states.names, pairs)
     for fold in (all_folds[6], all_folds[-1]):
         seen.clear()
-        fold_rows(fold, states, pairs)
-        tested = set(states.names[fold.test].tolist())
+        features_of(fold, pairs, rows)
+        assert len(seen) == len(diatomics.NETWORKS)
         for names, seed, split in seen:
             assert (seed, split) == (fold.repeat, fold.split)
-            if fold.split == "pair":
-                assert names == set(pairs.names.tolist()) - tested
-            else:
-                assert not tested & names
-                assert not fold.elements & {s for name in names for s in name.split("_")}
-        assert len(seen) == len(diatomics.NETWORKS)
+            assert names == {
+                name
+                for name in pairs.names.tolist()
+                if name not in states.names and not fold.elements & set(name.split("_"))
+            }
 
 
 def test_what_is_measured_of_tested_molecules_has_no_part_in_predictions(
     states, pairs, monkeypatch
 ):
-    monkeypatch.setattr(diatomics, "_features", lambda *_, **__: {})
     monkeypatch.setattr(diatomics, "MODELS", WITHOUT_NETWORK)
+    columns = columns_of(pairs, rows_of(states.names, pairs))
     for fold in list(folds(states.names))[::7]:
-        before = fold_rows(fold, states, pairs)
+        before = fold_rows(fold, states, columns)
         changed = {name: values.copy() for name, values in states.measured.items()}
         for values in changed.values():
             values[fold.test] = 99.0
-        after = fold_rows(fold, replace(states, measured=changed), pairs)
+        after = fold_rows(fold, replace(states, measured=changed), columns)
         for model, by_target in before.items():
             for target, values in by_target.items():
                 assert np.array_equal(values, after[model][target], equal_nan=True), (model, target)
 
 
 def test_models_predict_what_they_say(states, pairs, monkeypatch):
-    monkeypatch.setattr(diatomics, "_features", lambda *_, **__: {})
     monkeypatch.setattr(diatomics, "MODELS", WITHOUT_NETWORK)
     fold = next(iter(folds(states.names)))
-    found = fold_rows(fold, states, pairs)
+    found = fold_rows(fold, states, columns_of(pairs, rows_of(states.names, pairs)))
     names = states.names[fold.test].tolist()
     radii = np.array([sum(COVALENT_RADII[s] for s in name.split("_")) for name in names])
     assert found["radii"]["r_e_ang"] == pytest.approx(radii)
@@ -151,8 +153,12 @@ def test_the_energy_of_a_pair_comes_less_the_mean_of_its_homonuclear_pairs(pairs
 def test_features_come_from_networks_that_are_trained(states, pairs):
     pytest.importorskip("twobody.transfer.frozen")
     fold = list(folds(states.names))[-1]
-    small = np.isin(pairs.elements, SYMBOLS).all(axis=1)
-    found = fold_rows(fold, states, pairs.take(small), quick=True)
+    small = pairs.take(np.isin(pairs.elements, SYMBOLS).all(axis=1))
+    rows = rows_of(states.names, small)
+    features = features_of(fold, small, rows, quick=True)
+    again = features_of(fold, small, rows, quick=True)
+    assert all(np.array_equal(features[name], again[name]) for name in diatomics.NETWORKS)
+    found = fold_rows(fold, states, columns_of(small, rows) | features)
     assert found.keys() == diatomics.MODELS.keys()
     for name in ("mlp", "schnet", "mlp, permuted", "mlp, untrained", "schnet, untrained"):
         assert found[name]["r_e_ang"].shape == (len(fold.test),)
@@ -163,7 +169,7 @@ def test_features_come_from_networks_that_are_trained(states, pairs):
 
 @pytest.fixture
 def run(monkeypatch, tmp_path, source):
-    monkeypatch.setattr(diatomics, "_features", lambda *_, **__: {})
+    monkeypatch.setattr(diatomics, "features_of", lambda *_, **__: {})
     monkeypatch.setattr(diatomics, "MODELS", WITHOUT_NETWORK)
     compared = [pair for pair in scores.COMPARED if set(pair) <= set(WITHOUT_NETWORK)]
     monkeypatch.setattr(scores, "COMPARED", compared)

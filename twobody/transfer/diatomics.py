@@ -1,7 +1,8 @@
 """Experimental diatomics: what pairs say of R_e, the force constant and D_e.
 
-Every model predicts what it has not seen: a pair, or one or both of its elements. Networks are
-pretrained anew for each fold, without the tested pairs or any pair of the tested elements.
+Every model predicts what it has not seen: a pair, or one or both of its elements. No network is
+pretrained on a measured pair, so that it knows tested molecules and those that the probe is fitted
+to equally well; for a fold by element it is pretrained without these elements.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _Index = NDArray[np.int64]
 TARGETS = {"r_e_ang": "Å", "ln_k": "1", "d_e_ev": "eV"}
 """What is predicted, with units; ln k is of the force constant in N/m."""
 
-N_REPEATS, N_FOLDS = {"pair": 3, "element": 1}, 5
+N_REPEATS, N_FOLDS = 3, 5
 """How often the molecules are dealt out anew, and to how many folds."""
 PARTS = {
     ("pair", "C1"): "a new pair of known elements",
@@ -116,13 +117,14 @@ class Fold:
     elements: frozenset[str]
 
     @property
-    def key(self) -> str:
-        """Its name."""
-        return f"{self.split}-{self.repeat}-{self.number}"
+    def pretraining(self) -> str:
+        """The name of its pretraining, which all folds by pair of a repeat share."""
+        of_pair = f"{self.split}-{self.repeat}"
+        return of_pair if self.split == "pair" else f"{of_pair}-{self.number}"
 
 
 def folds(names: NDArray[np.str_]) -> Iterator[Fold]:
-    """Yield the folds of molecules A_B: by pair, several times, and by element.
+    """Yield the folds of molecules A_B: by pair, then by element, each several times.
 
     In a repeat, names (or the elements of all names) are sorted by the SHA-256 of the repeat's
     number, a colon and the name, and dealt out to the folds in turn. A fold by element tests every
@@ -131,7 +133,7 @@ def folds(names: NDArray[np.str_]) -> Iterator[Fold]:
     pairs = [frozenset(name.split("_")) for name in names.tolist()]
     elements = frozenset().union(*pairs)
     for split, items in (("pair", frozenset(names.tolist())), ("element", elements)):
-        for repeat in range(1, N_REPEATS[split] + 1):
+        for repeat in range(1, N_REPEATS + 1):
             order = sorted(items, key=lambda name: _hash(f"{repeat}:{name}"))
             for number in range(1, N_FOLDS + 1):
                 held = frozenset(order[number - 1 :: N_FOLDS])
@@ -201,24 +203,31 @@ _LABELS = ("e_g_ev", "e_homo_ev", "e_lumo_ev", "metal_like", "dipole_mag_d", "q_
 
 
 def fold_rows(
-    fold: Fold, states: GroundStates, pairs: Pairs, *, quick: bool = False
+    fold: Fold, states: GroundStates, columns: Mapping[str, _Float]
 ) -> dict[str, dict[str, _Float]]:
     """Predict the test part of a fold with every model.
+
+    Parameters
+    ----------
+    fold : Fold
+    states : GroundStates
+    columns : dict of str to float64 [n, D]
+        Of all molecules: `columns_of` and `features_of`.
 
     Returns
     -------
     dict of str to dict of str to float64 [n_test]
         By model and target.
     """
-    rows = rows_of(states.names, pairs)
-    columns = columns_of(pairs, rows)
-    columns |= _features(fold, pairs, rows, quick=quick)
     predictions: dict[str, dict[str, _Float]] = {}
     for name, row in MODELS.items():
-        x = np.concatenate([np.empty((len(rows), 0)), *(columns[c] for c in row.columns)], axis=1)
+        x = np.concatenate(
+            [np.empty((len(states.names), 0)), *(columns[c] for c in row.columns)], axis=1
+        )
         predictions[name] = {}
         for target in TARGETS:
-            y, first = states.measured[target], np.zeros(len(rows))
+            y = states.measured[target]
+            first = np.zeros(len(y))
             if row.base and target == "r_e_ang":
                 first = columns[row.base][:, 0]
             train = fold.train[np.isfinite(y[fold.train])]
@@ -235,21 +244,20 @@ def fold_rows(
     return predictions
 
 
-def _features(fold: Fold, pairs: Pairs, rows: _Index, *, quick: bool) -> dict[str, _Float]:
-    """Pretrain each network without what the fold tests; return features of all molecules."""
+def features_of(
+    fold: Fold, pairs: Pairs, rows: _Index, *, quick: bool = False
+) -> dict[str, _Float]:
+    """Pretrain each network for a fold; return its features of all molecules, by `NETWORKS`."""
     from twobody.transfer.frozen import frozen, samples_of  # noqa: PLC0415 - imports torch
 
-    kept = np.setdiff1d(
-        np.flatnonzero(~np.isin(pairs.elements, sorted(fold.elements)).any(axis=1)),
-        rows[fold.test],
-    )
+    known = np.flatnonzero(~np.isin(pairs.elements, sorted(fold.elements)).any(axis=1))
     samples = samples_of(pairs)
+    pretraining, molecules = samples.take(np.setdiff1d(known, rows)), samples.take(rows)
     found = {}
     for name in NETWORKS:
         network, how = name.split()
-        pretraining = samples.take(kept)
         model = frozen(network, pretraining, fold.repeat, how, fold.split, quick=quick)
-        found[name] = model.features(samples.take(rows))
+        found[name] = model.features(molecules)
     return found
 
 
@@ -258,17 +266,20 @@ def _content(archive: Path) -> Pairs:
     return read(archive)
 
 
-def _task(source: Path, archive: Path, place: int, *, quick: bool) -> Rows:
-    """Return the rows of the file of predictions that a fold gives."""
+def _task(source: Path, archive: Path, pretraining: str, *, quick: bool) -> Rows:
+    """Return the rows of the file of predictions that the folds of a pretraining give."""
     pairs = _content(archive)
     states = read_ground_states(source, np.unique(pairs.elements).tolist())
-    fold = list(folds(states.names))[place]
+    rows = rows_of(states.names, pairs)
+    group = [fold for fold in folds(states.names) if fold.pretraining == pretraining]
+    columns = columns_of(pairs, rows) | features_of(group[0], pairs, rows, quick=quick)
     return [
         [
             *(fold.split, str(fold.repeat), str(fold.number), part, name, model),
             *(cell(values[target][k]) for target in TARGETS),
         ]
-        for model, values in fold_rows(fold, states, pairs, quick=quick).items()
+        for fold in group
+        for model, values in fold_rows(fold, states, columns).items()
         for k, (part, name) in enumerate(
             zip(fold.parts.tolist(), states.names[fold.test].tolist(), strict=True)
         )
@@ -308,7 +319,7 @@ def run_diatomics(
     pairs = _content(archive)
     states = read_ground_states(source, np.unique(pairs.elements).tolist())
     tasks = {
-        fold.key: partial(_task, source, archive, place, quick=quick)
-        for place, fold in enumerate(folds(states.names))
+        fold.pretraining: partial(_task, source, archive, fold.pretraining, quick=quick)
+        for fold in folds(states.names)
     }
     store(states, pairs, results).run(tasks, jobs)

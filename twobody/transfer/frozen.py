@@ -40,7 +40,7 @@ class Frozen(NetworkModel):
             self._train(self._data(samples), None, epochs, epochs)
 
     def features(self, samples: Samples) -> _Float:
-        """Return what the last layer reads of each pair: each target is a linear map of it.
+        """Return what the head reads of each pair, the part that tells targets apart.
 
         Returns
         -------
@@ -48,7 +48,7 @@ class Frozen(NetworkModel):
         """
         (head,) = (module for module in self._net.modules() if isinstance(module, Head))
         seen: list[torch.Tensor] = []
-        handle = head[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        handle = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         self._net.eval()
         with torch.no_grad():
             self._net(self._batch(samples))
