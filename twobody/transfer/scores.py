@@ -91,14 +91,13 @@ def diatomics_table(cells: Cells) -> str:
 
 
 COMPARED = (
+    ("labels + elements", "elements"),
     ("mlp", "mlp, untrained"),
     ("mlp", "mlp, permuted"),
-    ("mlp", "elements"),
-    ("mlp", "labels + elements"),
-    ("labels + elements + mlp", "labels + elements"),
     ("schnet", "schnet, untrained"),
+    ("mlp", "labels + elements"),
     ("schnet", "labels + elements"),
-    ("labels + elements", "elements"),
+    ("labels + elements + mlp", "labels + elements"),
 )
 """What is compared on the same molecules and draws: a model, and one without what it adds."""
 
