@@ -135,6 +135,10 @@ def test_vectors_without_a_network_are_of_the_element(pairs):
     place = pairs.names.tolist().index("Fe_Fe")
     assert own[0] == pairs.label("e_g_ev")[place]
     assert own[6] == pytest.approx(pairs.label("repulsive_energy_ev")[place] ** 0.5)
+    with_gap = found["labels of A2"]["Ag"][7]
+    assert with_gap == pytest.approx(
+        np.log(pairs.label("softness_evinv")[pairs.names == "Ag_Ag"][0])
+    )
     with_fe = (pairs.elements == "Fe").any(axis=1)
     homo = pairs.label("e_homo_ev")[with_fe]
     assert (len(homo), found["labels of pairs"]["Fe"][1]) == (75, pytest.approx(homo.mean()))

@@ -27,6 +27,7 @@ from twobody.benchmark.periodic import BLOCKS, place
 from twobody.benchmark.targets import METAL_LIKE, TARGETS
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import ParseError
+from twobody.models.scaling import LOGARITHMS, ROOTS
 from twobody.pairs import Pairs
 from twobody.text import decode, parse_number, quote, read_bytes
 from twobody.transfer.parts import Rows, Store, cell
@@ -167,10 +168,14 @@ def vectors_without_network(pairs: Pairs) -> dict[str, Vectors]:
 
 
 def _labels(pairs: Pairs) -> _Float:
-    """Return the benchmark's targets and the flag, float64 [N, 13]; the repulsion as its root."""
-    columns = np.column_stack([pairs.label(name) for name in (*TARGETS, METAL_LIKE)])
-    columns[:, TARGETS.index("repulsive_energy_ev")] **= 0.5
-    return columns
+    """Return the benchmark's targets and the flag, float64 [N, 13], on the scales of networks."""
+
+    def scaled(name: str) -> _Float:
+        if name in LOGARITHMS:
+            return np.log(pairs.label(name))
+        return np.sqrt(pairs.label(name)) if name in ROOTS else pairs.label(name)
+
+    return np.column_stack([scaled(name) for name in (*TARGETS, METAL_LIKE)])
 
 
 def vectors_of(model: str, seed: int, pairs: Pairs, *, quick: bool = False) -> Vectors:

@@ -25,7 +25,7 @@ BLUE, GREEN, RED = "#4477aa", "#228833", "#cc6677"
 """Told apart with any kind of colour vision (P. Tol's bright and muted schemes)."""
 
 _SHOWN = "labels + elements"  # the model of the second panel
-_NAMED = 12  # molecules that are written beside their points
+_NAMED = 8  # molecules that are written beside their points
 
 
 def draw_diatomics(
@@ -43,7 +43,7 @@ def draw_diatomics(
     ].groupby("pair")["r_e_ang"]
     predicted = of_model.mean().reindex(states.names).to_numpy()
     _parity(corrected, truth, predicted, states.names, f"“{_SHOWN}”, molecule not seen")
-    _dots(models, cells, {(s, p, "r_e_ang"): p for s, p in diatomics.PARTS})
+    _dots(models, cells, {(*key, "r_e_ang"): about for key, about in diatomics.PARTS.items()})
     models.set_xlabel("MAE of R_e [Å], 95 % interval")
     _map(bottom, states.names, raw - truth)
     folder.mkdir(parents=True, exist_ok=True)

@@ -141,7 +141,10 @@ def raw_errors(states: GroundStates, pairs: Pairs) -> pd.DataFrame:
 
 
 def raw_table(errors: pd.DataFrame) -> str:
-    """Return how far the raw data are from experiment: in all, and by place in the table."""
+    """Return how far the raw data are from experiment: in all, and by period and group.
+
+    A line has `FEWEST` molecules or more.
+    """
     named = errors["r_ang"].dropna()
     places = {name: [place(ATOMIC_NUMBERS[s]) for s in name.split("_")] for name in named.index}
     rows = [_raw_row("R_e [Å], all", named)]
@@ -153,23 +156,26 @@ def raw_table(errors: pd.DataFrame) -> str:
         rows += [_raw_row(f"R_e [Å], an atom of group {group}", named[chosen])]
     rows += [_raw_row("I [eV], Koopmans' theorem", errors["ip_ev"].dropna())]
     head = ["", "n", "mean absolute error", "median absolute error", "mean error"]
-    return _table(head, [row for row in rows if row])
+    return _table(head, [row for row in rows if int(row[1]) >= FEWEST])
+
+
+FEWEST = 10
+"""Molecules of a line of the table of raw errors."""
 
 
 def _raw_row(title: str, errors: pd.Series[float]) -> list[str]:
-    """Return a line of the table, none for no molecules; intervals where there are ten."""
-    if errors.empty:
-        return []
-    values = np.asarray(errors, np.float64)
-    numbers = _numbers(errors.index)
-    cells = [title, str(len(values)), significant(float(np.abs(values).mean()))]
-    cells += [significant(float(np.median(np.abs(values)))), _signed(float(values.mean()))]
-    if len(values) >= 10:
-        for k, scored in ((2, np.abs(values)), (4, values)):
-            low, high = errors_of(scored, numbers).interval
-            write = significant if k == 2 else _signed
-            cells[k] += f" ({write(low)} to {write(high)})"
-    return cells
+    """Return a line of the table, with intervals."""
+    values, numbers = np.asarray(errors, np.float64), _numbers(errors.index)
+    if not len(values):
+        return [title, "0"]
+    low, high = errors_of(np.abs(values), numbers).interval
+    absolute = (
+        f"{significant(float(np.abs(values).mean()))} ({significant(low)} – {significant(high)})"
+    )
+    low, high = errors_of(values, numbers).interval
+    signed = f"{_signed(float(values.mean()))} ({_signed(low)} to {_signed(high)})"
+    median = significant(float(np.median(np.abs(values))))
+    return [title, str(len(values)), absolute, median, signed]
 
 
 def crystal_errors(
