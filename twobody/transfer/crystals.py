@@ -61,6 +61,10 @@ MODELS: Mapping[str, tuple[str, bool]] = {
     "gcn, permuted": ("the GCN, trained on labels of other pairs", True),
     "mlp, permuted": ("the MLP, likewise", True),
     "schnet, permuted": ("SchNet, likewise", True),
+    "mlp features": ("what the MLP's head reads of the homonuclear pair", True),
+    "schnet features": ("what SchNet's head reads of it", True),
+    "mlp features, untrained": ("the same of the MLP as it is drawn", True),
+    "schnet features, untrained": ("of SchNet as it is drawn", True),
     "random": ("128 normal random numbers", True),
     "magpie": ("Magpie's properties of elements, without volume and gap of the crystal", False),
     "mat2vec": ("words of abstracts (mat2vec)", False),
@@ -195,8 +199,14 @@ def vectors_of(model: str, seed: int, pairs: Pairs, *, quick: bool = False) -> V
     from twobody.transfer.frozen import embeddings, frozen, samples_of  # noqa: PLC0415 - torch
 
     name, _, how = model.partition(", ")
-    trained = frozen(name, samples_of(pairs), seed, how or "trained", "pair", quick=quick)
-    return embeddings(trained)
+    network, _, what = name.partition(" ")
+    samples = samples_of(pairs)
+    trained = frozen(network, samples, seed, how or "trained", "pair", quick=quick)
+    if what != "features":
+        return embeddings(trained)
+    homonuclear = samples.take(samples.elements[:, 0] == samples.elements[:, 1])
+    features = trained.features(homonuclear)
+    return dict(zip(homonuclear.elements[:, 0].tolist(), features, strict=True))
 
 
 def probed(

@@ -86,6 +86,9 @@ MODELS: Mapping[str, Row] = {
     "mlp, untrained": Row("features of the MLP as it is drawn", ("mlp untrained",), "dftb"),
     "schnet, untrained": Row("of SchNet as it is drawn", ("schnet untrained",), "dftb"),
     "labels + elements + mlp": Row("all three", ("labels", "elements", "mlp trained"), "dftb"),
+    "labels + elements + mlp, untrained": Row(
+        "all three, of the MLP as it is drawn", ("labels", "elements", "mlp untrained"), "dftb"
+    ),
 }
 """The rows of the table. Of a tested pair the networks see elements and R of the archive."""
 

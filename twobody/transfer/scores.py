@@ -98,6 +98,7 @@ COMPARED = (
     ("mlp", "labels + elements"),
     ("schnet", "labels + elements"),
     ("labels + elements + mlp", "labels + elements"),
+    ("labels + elements + mlp", "labels + elements + mlp, untrained"),
 )
 """What is compared on the same molecules and draws: a model, and one without what it adds."""
 
