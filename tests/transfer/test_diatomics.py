@@ -17,7 +17,7 @@ from twobody.archive import read
 from twobody.archive.layout import SHIPPED
 from twobody.elements import COVALENT_RADII
 from twobody.errors import ParseError
-from twobody.transfer import commands, diatomics, scores
+from twobody.transfer import commands, diatomics
 from twobody.transfer.diatomics import columns_of, features_of, fold_rows, folds, rows_of
 from twobody.transfer.spectroscopy import read_ground_states
 
@@ -171,8 +171,6 @@ def test_features_come_from_networks_that_are_trained(states, pairs):
 def run(monkeypatch, tmp_path, source):
     monkeypatch.setattr(diatomics, "features_of", lambda *_, **__: {})
     monkeypatch.setattr(diatomics, "MODELS", WITHOUT_NETWORK)
-    compared = [pair for pair in scores.COMPARED if set(pair) <= set(WITHOUT_NETWORK)]
-    monkeypatch.setattr(scores, "COMPARED", compared)
 
     def invoke(*options, results="results", database=source):
         options = ["--diatomics", str(database), *map(str, options)]

@@ -93,7 +93,11 @@ def crystals(jobs: int, page: bool, results: Path, archive: Path) -> None:
         cells, r_squared = scores.crystal_errors(
             predictions, elements, elemental.crystals(elements)
         )
-        _show({"crystals": scores.crystals_table(cells, r_squared)}, page=page)
+        tables = {
+            "crystals": scores.crystals_table(cells, r_squared),
+            "crystals_comparison": scores.crystals_comparison(cells),
+        }
+        _show(tables, page=page)
         if page:
             from twobody.transfer.pictures import draw_crystals  # noqa: PLC0415 - an extra
 

@@ -42,7 +42,13 @@ def draw_diatomics(
         (predictions["model"] == _SHOWN) & (predictions["split"] == "pair")
     ].groupby("pair")["r_e_ang"]
     predicted = of_model.mean().reindex(states.names).to_numpy()
-    _parity(corrected, truth, predicted, states.names, f"“{_SHOWN}”, molecule not seen")
+    _parity(
+        corrected,
+        truth,
+        predicted,
+        states.names,
+        f"“{_SHOWN}”, mean of three that have not seen it",
+    )
     _dots(models, cells, {(*key, "r_e_ang"): about for key, about in diatomics.PARTS.items()})
     models.set_xlabel("MAE of R_e [Å], 95 % interval")
     _map(bottom, states.names, raw - truth)

@@ -104,16 +104,26 @@ COMPARED = (
 
 
 def comparison_table(cells: Cells) -> str:
-    """Return how much smaller the errors of a model are than those of another."""
+    """Return how much smaller the errors of a model are than those of another, for molecules."""
     columns = [
         (split, part, target) for target in diatomics.TARGETS for split, part in diatomics.PARTS
     ]
-    head = ["", *(f"{_TITLES[target]}, {part}" for _, part, target in columns)]
+    heads = [f"{_TITLES[target]}, {part}" for _, part, target in columns]
+    return _differences_table(cells, columns, heads, COMPARED)
+
+
+def _differences_table(
+    cells: Cells,
+    columns: Sequence[tuple[str, ...]],
+    heads: Sequence[str],
+    compared: Iterable[tuple[str, str]],
+) -> str:
     rows = [
         [f"{one} – {other}", *(_difference(cells[one][c], cells[other][c]) for c in columns)]
-        for one, other in COMPARED
+        for one, other in compared
+        if one in cells and other in cells
     ]
-    return _table(head, rows)
+    return _table(["", *heads], rows)
 
 
 def _difference(one: Errors, other: Errors) -> str:
@@ -228,6 +238,25 @@ def crystals_table(cells: Cells, r_squared: Mapping[str, Mapping[str, float]]) -
         for model, of_model in r_squared.items()
     }
     return _errors_table(cells, columns, list(_CRYSTAL_TITLES.values()), sees, notes)
+
+
+COMPARED_VECTORS = (
+    ("gcn", "gcn, permuted"),
+    ("gcn", "labels of pairs"),
+    ("gcn", "period and group"),
+    ("mlp features", "mlp features, untrained"),
+    ("schnet features", "schnet features, untrained"),
+    ("mlp features", "labels of A2"),
+    ("mlp features", "period and group"),
+    ("mlp features", "magpie"),
+)
+"""The same for vectors of elements."""
+
+
+def crystals_comparison(cells: Cells) -> str:
+    """Return how much smaller the errors of some vectors are than those of others."""
+    columns = [(name,) for name in crystals.QUANTITIES]
+    return _differences_table(cells, columns, list(_CRYSTAL_TITLES.values()), COMPARED_VECTORS)
 
 
 def _errors_table(
