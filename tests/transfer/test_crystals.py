@@ -10,6 +10,7 @@ import benchmark
 from twobody.archive import read
 from twobody.archive.layout import SHIPPED
 from twobody.errors import ParseError
+from twobody.transfer import commands, scores
 from twobody.transfer import crystals as module
 from twobody.transfer.crystals import (
     MODELS,
@@ -163,6 +164,21 @@ def test_the_embedding_is_what_a_network_adds_for_the_name_of_an_element(pairs, 
     assert np.array_equal(again["Fe"], vectors["Fe"])
     permuted = frozen.embeddings(frozen.frozen(name, samples, 0, "permuted", "pair", quick=True))
     assert not np.array_equal(permuted["Fe"], vectors["Fe"])
+
+
+def test_the_page_has_the_tables_of_the_stored_predictions(pairs):
+    pytest.importorskip("ase")
+    elements = elements_of(pairs)
+    predictions = module.store(pairs, commands.SOURCE / "results").read()
+    cells, r_squared = scores.crystal_errors(predictions, elements, crystals(elements))
+    assert list(cells) == list(MODELS)
+    tables = {
+        "crystals": scores.crystals_table(cells, r_squared),
+        "crystals_comparison": scores.crystals_comparison(cells),
+    }
+    page = commands.PAGE.read_text(encoding="utf-8")
+    assert scores.with_tables(page, tables) == page
+    assert tables["crystals"] in page
 
 
 def test_the_command_prints_errors_and_a_stopped_run_ends_the_same(tmp_path, monkeypatch):

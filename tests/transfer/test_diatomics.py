@@ -17,9 +17,9 @@ from twobody.archive import read
 from twobody.archive.layout import SHIPPED
 from twobody.elements import COVALENT_RADII
 from twobody.errors import ParseError
-from twobody.transfer import commands, diatomics
+from twobody.transfer import commands, diatomics, scores
 from twobody.transfer.diatomics import columns_of, features_of, fold_rows, folds, rows_of
-from twobody.transfer.spectroscopy import read_ground_states
+from twobody.transfer.spectroscopy import installed_file, read_ground_states
 
 SYMBOLS = ("H", "Li", "B", "C", "N", "O", "F", "Na", "Mg", "Al", "Si", "P", "S", "Cl")
 WITHOUT_NETWORK = {
@@ -178,6 +178,36 @@ def run(monkeypatch, tmp_path, source):
         return CliRunner().invoke(benchmark.main, ["diatomics", *options])
 
     return invoke
+
+
+def test_the_page_has_the_tables_of_the_stored_predictions(pairs):
+    try:
+        path = installed_file()
+    except ParseError:
+        pytest.skip("needs the package diatomics")
+    states = read_ground_states(path, pairs.elements.ravel().tolist())
+    predictions = diatomics.store(states, pairs, commands.SOURCE / "results").read()
+    cells = scores.diatomic_errors(predictions, states)
+    page = commands.PAGE.read_text(encoding="utf-8")
+    assert scores.diatomics_table(cells) in page
+    assert scores.comparison_table(cells) in page
+    assert scores.raw_table(scores.raw_errors(states, pairs)) in page
+
+
+def test_what_is_stored_holds_every_fold_and_model(pairs):
+    text = gzip.decompress((commands.SOURCE / "results/transfer/diatomics.csv.gz").read_bytes())
+    header, *rows = csv.reader(io.StringIO(text.decode()))
+    assert header[:6] == ["split", "repeat", "fold", "part", "pair", "model"]
+    names = np.array(sorted({row[4] for row in rows}))
+    expected = {
+        (fold.split, str(fold.repeat), str(fold.number), part, name, model)
+        for fold in folds(names)
+        for part, name in zip(fold.parts.tolist(), names[fold.test].tolist(), strict=True)
+        for model in diatomics.MODELS
+    }
+    assert len(rows) == len(expected) == 1346 * len(diatomics.MODELS)
+    assert {tuple(row[:6]) for row in rows} == expected
+    assert set(names.tolist()) < set(pairs.names.tolist())
 
 
 def test_the_command_stores_predictions_only_and_prints_errors(run, tmp_path, states):

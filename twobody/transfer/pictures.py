@@ -90,7 +90,7 @@ def _dots(axes: Axes, cells: Cells, columns: Mapping[tuple[str, ...], str]) -> N
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.grid(axis="x", linewidth=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 
 
 def _map(figure: Figure, names: NDArray[np.str_], errors: _Float) -> None:
