@@ -1,7 +1,15 @@
-"""What tests of the experiments share."""
+"""What tests of the experiments share; torch_geometric warns of torch when it is imported."""
+
+import warnings
+from importlib.util import find_spec
 
 import pytest
 from molecules_csv import table
+
+if find_spec("torch_geometric"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torch_geometric.nn  # noqa: F401
 
 
 @pytest.fixture

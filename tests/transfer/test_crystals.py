@@ -27,7 +27,7 @@ from twobody.transfer.crystals import (
 WITHOUT_NETWORK = {
     name: info
     for name, info in MODELS.items()
-    if name.partition(",")[0] not in ("gcn", "mlp", "schnet", "magpie", "mat2vec")
+    if name not in module.PUBLISHED and not name.startswith(("gcn", "mlp", "schnet"))
 }
 
 
