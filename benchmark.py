@@ -25,6 +25,7 @@ from twobody.benchmark.targets import DERIVED, TARGETS, TRACKS
 from twobody.models import MODELS
 from twobody.models.runner import Ledger, Outcome, Row, Settings, Training, in_processes, train
 from twobody.text import read_text
+from twobody.transfer.commands import COMMANDS
 
 SOURCE = Path(__file__).resolve().parent
 
@@ -243,6 +244,9 @@ def list_models() -> None:
     for name, info in MODELS.items():
         click.echo(f"{name:{width}}  {', '.join(info.tracks):27}  {info.sees}")
 
+
+for command in COMMANDS:
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

@@ -1,1 +1,20 @@
-"""What pairs teach about molecules, experiments and crystals."""
+"""What pairs teach about molecules, experiments and crystals; nothing here imports torch."""
+
+from __future__ import annotations
+
+SPATIAL = ("schnet", "egnn", "visnet", "dimenet")
+"""The models that read nothing but atoms, positions and edges, which every structure has."""
+
+ARMS = {
+    "scratch": "random numbers",
+    "pretrained": "all that it learned of pairs, but for the layers of their outputs",
+    "embedding": "what it learned of the elements, and random numbers elsewhere",
+    "permuted": "all that it learned where each pair had the labels of another",
+}
+"""What a network starts with."""
+
+DATA = ("qm9", "md17", "crysmtm-id", "crysmtm-ood")
+"""Structures to learn from; see the module of each."""
+
+FOLDER = "transfer"
+"""Where results of this part lie, below the results of the benchmark."""

@@ -106,7 +106,8 @@ def crysmtm(root: PathLike, test: str = "id", rotations: int = 1) -> Source:
         targets=dict(zip(TARGETS.values(), np.array(values).T.copy(), strict=True)),
     )
     train, validation, tested = (np.array(rows) for rows in parts.values())
-    return Source(f"crysmtm-{test}", structures, train, validation, tested)
+    extensive = frozenset({"total_energy_eV"})
+    return Source(f"crysmtm-{test}", structures, extensive, train, validation, tested)
 
 
 def _read_labels(path: Path) -> dict[tuple[str, int], dict[str, float]]:

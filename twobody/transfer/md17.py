@@ -91,7 +91,8 @@ def md17(root: PathLike, molecule: str, fold: int = 1) -> Source:
     n_test = len(parts[1])
     n_train = len(parts[0]) - -(-len(parts[0]) // _VALIDATION_SHARE)
     train, validation, test = np.split(np.arange(len(rows)), [n_train, len(rows) - n_test])
-    return Source(f"md17-{molecule.replace(' ', '-')}-{fold}", structures, train, validation, test)
+    name = f"md17-{molecule.replace(' ', '-')}-{fold}"
+    return Source(name, structures, frozenset(structures.targets), train, validation, test)
 
 
 def _trajectory(root: Path, name: str) -> Path:

@@ -63,12 +63,34 @@ class Source:
     name : str
         Of the data and, where there are several, of the split.
     structures : Structures
+    extensive : frozenset of str
+        The targets that are sums over atoms; others are learned as means.
     train, validation, test : int64
         Rows of the structures; no row is in two parts.
     """
 
     name: str
     structures: Structures
+    extensive: frozenset[str]
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
+
+    def limited(self, n_train: int) -> Source:
+        """Return what is needed to train on the first structures of the training part.
+
+        Raises
+        ------
+        ValueError
+            There are not so many.
+        """
+        if n_train > len(self.train):
+            raise ValueError(
+                f"{self.name} has {len(self.train)} structures to train on, not {n_train}"
+            )
+        parts = (self.train[:n_train], self.validation, self.test)
+        ends = np.cumsum([len(rows) for rows in parts])
+        structures = self.structures.take(np.concatenate(parts))
+        return Source(
+            self.name, structures, self.extensive, *np.split(np.arange(ends[-1]), ends[:-1])
+        )

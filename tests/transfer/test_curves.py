@@ -1,0 +1,270 @@
+"""Learning curves: what is run, what is kept, how it is scored, and the command."""
+
+import gzip
+import json
+from dataclasses import replace
+
+import md17_files as raw
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from shipped import ROOT
+
+import benchmark
+from twobody import ParseError
+from twobody.archive.layout import SHIPPED
+from twobody.transfer import curves, finetune
+from twobody.transfer.curve_scores import (
+    chosen_rate,
+    curves_table,
+    ratios_table,
+    read_cells,
+    reference_table,
+)
+from twobody.transfer.records import (
+    Outcome,
+    Run,
+    read_outcome,
+    read_values,
+    run_file,
+    values_file,
+    write_outcome,
+    write_values,
+)
+from twobody.transfer.scores import with_tables
+from twobody.transfer.structures import Source, Structures
+
+RUN = Run("qm9", "schnet", "scratch", 500, 1e-3, 0)
+OUTCOME = Outcome(
+    {"E_g_eV": np.array([1.0, 2.5, -3.12346])}, [[10, 0.5], [20, 0.4]], None, 7, 1.5, "cpu"
+)
+
+
+def test_an_outcome_comes_back_with_four_decimals(tmp_path):
+    write_outcome(tmp_path, RUN, OUTCOME)
+    path = tmp_path / "qm9-schnet-scratch-500-0.001-0.csv.gz"
+    assert path == run_file(tmp_path, RUN)
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    assert lines[1:] == ["E_g_eV", "1.0000", "2.5000", "-3.1235"]
+    assert json.loads(lines[0].removeprefix("# "))["n_train"] == 500
+    run, outcome = read_outcome(path)
+    assert run == RUN
+    assert outcome.predictions["E_g_eV"].tolist() == [1.0, 2.5, -3.1235]
+    assert replace(outcome, predictions={}) == replace(OUTCOME, predictions={})
+    assert outcome.validation_error == 0.4
+
+
+def test_the_same_outcome_is_the_same_file(tmp_path):
+    for folder in (tmp_path / "one", tmp_path / "other"):
+        write_outcome(folder, RUN, OUTCOME)
+    one, other = (run_file(tmp_path / name, RUN).read_bytes() for name in ("one", "other"))
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"no gzip", "expected predictions in CSV, compressed, found"),
+        (gzip.compress(b"# {}\nE_g_eV\n1\n"), ":1: expected what is said of a run"),
+        (gzip.compress(b"E_g_eV\n1\n"), ":1: expected what is said of a run"),
+        (gzip.compress(b"# 5\nE_g_eV\n1\n"), ":1: expected what is said of a run"),
+    ],
+)
+def test_a_damaged_file_is_one_clear_error(data, message, tmp_path):
+    path = run_file(tmp_path, RUN)
+    path.write_bytes(data)
+    with pytest.raises(ParseError, match=message):
+        read_outcome(path)
+
+
+def test_a_truncated_file_is_one_clear_error(tmp_path):
+    write_outcome(tmp_path, RUN, OUTCOME)
+    path = run_file(tmp_path, RUN)
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(ParseError, match="expected predictions in CSV, compressed"):
+        read_outcome(path)
+
+
+def test_a_file_under_the_name_of_another_run_is_refused(tmp_path):
+    write_outcome(tmp_path, RUN, OUTCOME)
+    other = run_file(tmp_path, replace(RUN, seed=1))
+    run_file(tmp_path, RUN).rename(other)
+    with pytest.raises(ParseError, match=r"expected the run .*-1, found .*-0"):
+        read_outcome(other)
+
+
+def source_of(values):
+    n = len(values)
+    structures = Structures(
+        np.array([f"m{k}" for k in range(n)]),
+        np.arange(n + 1),
+        np.ones(n, np.int64),
+        np.zeros((n, 3)),
+        {"E_g_eV": np.array(values)},
+    )
+    rows = np.arange(n)
+    return Source("qm9", structures, frozenset(), rows[:0], rows[:0], rows)
+
+
+def test_the_values_of_a_test_are_written_once_and_never_replaced(tmp_path):
+    write_values(tmp_path, source_of([1.0, 2.00004, np.nan]))
+    there = read_values(values_file(tmp_path, "qm9"))
+    assert there["name"].tolist() == ["m0", "m1", "m2"]
+    np.testing.assert_array_equal(there["E_g_eV"], [1.0, 2.0, np.nan])
+    write_values(tmp_path, source_of([1.0, 2.0, np.nan]))
+    with pytest.raises(ParseError, match="expected the test part of these data, found another"):
+        write_values(tmp_path, source_of([1.0, 2.1, np.nan]))
+
+
+def outcome_with(errors, validation=0.4):
+    truth = np.arange(4.0)
+    return replace(
+        OUTCOME, predictions={"E_g_eV": truth + errors}, curve=[[10, 1.0], [20, validation]]
+    )
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Two seeds from scratch, two pretrained, whose errors are half of these on every structure."""
+    write_values(tmp_path, source_of(np.arange(4.0)))
+    errors = np.array([[0.1, 0.2, 0.3, 0.2], [0.3, 0.2, 0.1, 0.6]])
+    for seed, of_seed in enumerate(errors):
+        write_outcome(tmp_path, replace(RUN, seed=seed), outcome_with(of_seed))
+        better = replace(RUN, arm="pretrained", seed=seed)
+        write_outcome(tmp_path, better, outcome_with(of_seed / 2))
+    # Another rate, better on the test and worse on validation: it was tried, and not chosen.
+    write_outcome(tmp_path, replace(RUN, rate=2e-3), outcome_with(errors[0] / 10, validation=0.5))
+    return tmp_path
+
+
+def test_errors_are_means_over_seeds_and_structures(stored):
+    cells = read_cells(stored, "qm9")
+    assert set(cells) == {("schnet", 500, "scratch"), ("schnet", 500, "pretrained")}
+    scratch, pretrained = cells["schnet", 500, "scratch"], cells["schnet", 500, "pretrained"]
+    assert [run.seed for run, _ in scratch.runs] == [0, 1]
+    assert scratch.mae["E_g_eV"] == pytest.approx(0.25)  # (0.8 + 1.2) / 8
+    assert pretrained.mae["E_g_eV"] == pytest.approx(0.125)
+    draws = scratch.draws["E_g_eV"]
+    assert draws.mean() == pytest.approx(0.25, abs=0.01)
+    assert 0.1 <= draws.min() < draws.max() <= 0.6
+    # The same draws in every cell: what is half on every structure is half in every draw.
+    np.testing.assert_allclose(pretrained.draws["E_g_eV"] / draws, 0.5, atol=2e-3)
+
+
+def test_the_tables_say_what_is_separable_from_scratch(stored):
+    cells = read_cells(stored, "qm9")
+    assert "| `schnet` | 500 | pretrained | **0.50** [0.50, 0.50] |" in ratios_table(cells)
+    table = curves_table(cells).splitlines()
+    assert table[0] == "| model | trained on | arm | rate | seeds | E g [eV] |"
+    assert table[2].startswith("| `schnet` | 500 | scratch | 0.001 | 2 | 0.250 [0.")
+
+
+def test_the_rate_is_chosen_on_validation_where_several_were_tried():
+    runs = [
+        (replace(RUN, rate=1e-3), outcome_with(np.zeros(4), 0.30)),
+        (replace(RUN, rate=2e-3), outcome_with(np.zeros(4), 0.20)),
+        (replace(RUN, rate=5e-4), outcome_with(np.zeros(4), 0.40)),
+        (replace(RUN, rate=2e-3, n_train=100), outcome_with(np.zeros(4), 0.90)),
+        (replace(RUN, rate=1e-3, seed=1), outcome_with(np.zeros(4), 0.01)),
+    ]
+    assert chosen_rate(runs) == 2e-3
+
+
+@pytest.fixture
+def few_steps(monkeypatch):
+    monkeypatch.setattr(curves, "n_steps", lambda _: 12)
+    monkeypatch.setattr(curves, "RATES", (1e-3, 2e-3))
+    monkeypatch.setattr(finetune, "N_CHECKS", 4)
+
+
+def call(root, results, *words):
+    options = ["--data", "md17", "--root", str(root), "--molecule", "ethanol", "--seeds", "2"]
+    options += ["--arm", "scratch", "--arm", "embedding", "--archive", str(SHIPPED)]
+    command = ["finetune", "schnet", *options, "--results", str(results), *words]
+    return CliRunner().invoke(benchmark.main, command)
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_the_command_trains_what_is_missing_and_a_resumed_run_ends_with_the_same(tmp_path):
+    raw.write(tmp_path)
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    result = call(tmp_path, whole)
+    assert result.exit_code == 0, result.output
+    whole, part = whole / "transfer", part / "transfer"
+    names = sorted(path.name for path in whole.iterdir())
+    # Two rates tried with seed 0, and the chosen one with seed 1, of either arm; and the test.
+    assert len(names) == 2 * 3 + 1
+    assert "md17-ethanol-1.csv.gz" in names
+    part.mkdir(parents=True)
+    for name in names[:3]:
+        (part / name).write_bytes((whole / name).read_bytes())
+    before = {path.name: path.stat().st_mtime_ns for path in part.iterdir()}
+    assert call(tmp_path, part.parent).exit_code == 0
+    assert sorted(path.name for path in part.iterdir()) == names
+    for name, time in before.items():
+        assert (part / name).stat().st_mtime_ns == time
+    for name in names:
+        if name != "md17-ethanol-1.csv.gz":
+            one, other = (read_outcome(folder / name)[1] for folder in (whole, part))
+            np.testing.assert_array_equal(
+                one.predictions["energy_eV"], other.predictions["energy_eV"]
+            )
+            assert one.forces_mae == other.forces_mae > 0
+    cells = read_cells(whole, "md17-ethanol-1")
+    assert all(len(cell.runs) == 2 for cell in cells.values())
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_quick_prints_errors_and_writes_nothing(tmp_path):
+    raw.write(tmp_path)
+    result = call(tmp_path, tmp_path / "results", "--quick")
+    assert result.exit_code == 0, result.output
+    assert [line.split(":")[0] for line in result.output.splitlines()] == [
+        "md17-ethanol-1-schnet-scratch-2-0.002-0",
+        "md17-ethanol-1-schnet-embedding-2-0.002-0",
+    ]
+    assert not (tmp_path / "results").exists()
+
+
+def test_what_is_missing_is_one_clear_line(tmp_path):
+    result = call(tmp_path / "nowhere", tmp_path / "results")
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1].startswith("Error: ")
+    assert "expected a folder, found none" in result.output
+    words = ["finetune", "schnet", "--data", "md17", "--archive", str(SHIPPED)]
+    result = CliRunner().invoke(benchmark.main, words)
+    assert "Error: md17 needs --root, the folder where its files lie" in result.output
+    result = CliRunner().invoke(benchmark.main, ["finetune", "--data", "qm9"])
+    assert "name models, of schnet, egnn, visnet, dimenet" in result.output
+    raw.write(tmp_path)
+    result = call(tmp_path, tmp_path / "results", "--train", "3")
+    assert "Error: md17-ethanol-1 has 2 structures to train on, not 3" in result.output
+
+
+def test_pretrain_writes_weights_that_load(tmp_path, monkeypatch):
+    from twobody.models.graphs import SchNet
+    from twobody.models.train import Recipe
+    from twobody.transfer.pretrain import pretrained
+
+    monkeypatch.setattr(SchNet, "recipe", Recipe(epochs=1))
+    words = ["pretrain", "schnet", "--output", str(tmp_path), "--archive", str(SHIPPED)]
+    result = CliRunner().invoke(benchmark.main, words)
+    assert result.exit_code == 0, result.output
+    assert len(pretrained("schnet", folder=tmp_path).features.elements) == 75
+
+
+def test_the_page_has_the_tables_of_the_stored_predictions():
+    results = ROOT / "results" / "transfer"
+    cells = read_cells(results, "qm9")
+    tables = {
+        "qm9_errors": curves_table(cells),
+        "qm9_ratios": ratios_table(cells),
+        "qm9_reference": reference_table(results / "qm9_schnet.csv"),
+    }
+    page = (ROOT / "docs" / "transfer.md").read_text(encoding="utf-8")
+    assert with_tables(page, tables) == page
+    assert all(f"<!-- transfer: {name} -->" in page for name in tables)
+
+
+def test_a_training_that_diverged_counts_as_what_it_was_before():
+    assert replace(OUTCOME, curve=[[1, 0.9], [2, 0.8], [3, np.nan]]).validation_error == 0.8

@@ -1,0 +1,162 @@
+"""Files of what trainings on other structures gave: one for each, and one of the test's values.
+
+A file ``RUN.csv.gz`` begins with a line of JSON behind ``# ``: the run and all that is said of it.
+What follows is a table of the predictions, a row for each structure of the test.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from twobody import __version__
+from twobody.errors import ParseError
+from twobody.files import publish, staging
+from twobody.text import quote
+from twobody.transfer.structures import Source
+
+_Float = NDArray[np.float64]
+DIGITS = 4
+"""Behind the decimal point."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: all that its result depends on; `rate` is the learning rate."""
+
+    data: str
+    model: str
+    arm: str
+    n_train: int
+    rate: float
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.data}-{self.model}-{self.arm}-{self.n_train}-{self.rate:g}-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training gave.
+
+    Attributes
+    ----------
+    predictions : dict of str to float64 [n_test]
+        Of the weights that are best on validation.
+    curve : list of [int, float]
+        Step, and error on validation: the mean over the targets of the mean absolute error, in
+        units of the mean absolute deviation in training; with forces, theirs is added.
+    forces_mae : float or None
+        Of the test part [eV/Å], where there are forces.
+    parameters : int
+    seconds : float
+    device : str
+        The name of the card, or "cpu".
+    """
+
+    predictions: dict[str, _Float]
+    curve: list[list[float]]
+    forces_mae: float | None
+    parameters: int
+    seconds: float
+    device: str
+
+    @property
+    def validation_error(self) -> float:
+        """The least error on validation; a training that diverged has NaN behind it."""
+        return float(np.nanmin([error for _, error in self.curve]))
+
+
+def run_file(folder: Path, run: Run) -> Path:
+    """Return where the outcome of a run lies."""
+    return folder / f"{run}.csv.gz"
+
+
+def write_outcome(folder: Path, run: Run, outcome: Outcome) -> None:
+    """Write what a training gave, whole or not at all."""
+    said = {**asdict(run), **asdict(outcome), "version": __version__}
+    del said["predictions"]
+    _write(folder, run_file(folder, run), f"# {json.dumps(said)}\n", outcome.predictions)
+
+
+def read_outcome(path: Path) -> tuple[Run, Outcome]:
+    """Read what a training gave.
+
+    Raises
+    ------
+    ParseError
+        The file is damaged, or named for another run.
+    """
+    head, table = _read(path)
+    try:
+        said = dict(json.loads(head.removeprefix("# ")))
+        run = Run(**{name: said.pop(name) for name in Run.__dataclass_fields__})
+        said.pop("version")
+        columns = {str(name): table[name].to_numpy(np.float64) for name in table}
+        outcome = Outcome(predictions=columns, **said)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ParseError(path, 1, "what is said of a run", quote(str(error))) from error
+    if path != run_file(path.parent, run):
+        raise ParseError(path, 1, f"the run {path.name.removesuffix('.csv.gz')}", str(run))
+    return run, outcome
+
+
+def values_file(folder: Path, data: str) -> Path:
+    """Return where the values of a test lie."""
+    return folder / f"{data}.csv.gz"
+
+
+def write_values(folder: Path, source: Source) -> None:
+    """Write the values of the test part, or find the same values there.
+
+    Raises
+    ------
+    ParseError
+        There are others, as of another version of the data.
+    """
+    path = values_file(folder, source.name)
+    part = source.structures.take(source.test)
+    columns = {"name": part.names, **part.targets}
+    if not path.exists():
+        _write(folder, path, "", columns)
+        return
+    there = read_values(path)
+    values = np.stack([there[name] for name in part.targets if name in there])
+    wanted = np.round(np.stack(list(part.targets.values())), DIGITS)
+    if there["name"].tolist() != part.names.tolist() or not np.array_equal(values, wanted, True):
+        raise ParseError(path, None, "the test part of these data", "another; move it away")
+
+
+def read_values(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the values of a test: ``name``, and each target."""
+    table = _read(path, head=False)[1]
+    return {str(name): table[name].to_numpy() for name in table}
+
+
+def _write(folder: Path, path: Path, head: str, columns: dict[str, NDArray[Any]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = pd.DataFrame(columns).to_csv(
+        index=False, float_format=f"%.{DIGITS}f", lineterminator="\n"
+    )
+    with staging(folder) as staged:
+        data = gzip.compress((head + text).encode(), mtime=0)
+        (staged / path.name).write_bytes(data)
+        publish([(staged / path.name, path)], folder)
+
+
+def _read(path: Path, *, head: bool = True) -> tuple[str, pd.DataFrame]:
+    try:
+        text = gzip.decompress(path.read_bytes()).decode()
+        first, rest = text.split("\n", 1) if head else ("", text)
+        return first, pd.read_csv(io.StringIO(rest))
+    except (OSError, EOFError, ValueError) as error:
+        found = " ".join(str(error).split())
+        raise ParseError(path, None, "predictions in CSV, compressed", found) from error
