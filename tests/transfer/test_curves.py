@@ -263,7 +263,7 @@ def test_the_page_has_the_tables_of_the_stored_predictions():
     }
     page = (ROOT / "docs" / "transfer.md").read_text(encoding="utf-8")
     assert with_tables(page, tables) == page
-    assert all(f"<!-- transfer: {name} -->" in page for name in tables)
+    assert all(table in page for table in tables.values())
 
 
 def test_a_training_that_diverged_counts_as_what_it_was_before():
