@@ -52,10 +52,19 @@ def read_cells(folder: Path, data: str) -> Cells:
     Raises
     ------
     ParseError
-        A file is damaged.
+        There is none, or a file is damaged or of another test part.
     """
-    read = [read_outcome(path) for path in sorted(folder.glob(f"{data}-*.csv.gz"))]
     truth = read_values(values_file(folder, data))
+    read = []
+    for path in sorted(folder.glob(f"{data}-*.csv.gz")):
+        run, outcome = read_outcome(path)
+        wanted = {name: values.shape for name, values in truth.items() if name != "name"}
+        if {name: values.shape for name, values in outcome.predictions.items()} != wanted:
+            expected = f"{len(truth['name'])} predictions of each of {', '.join(wanted)}"
+            raise ParseError(path, None, expected, "others")
+        read.append((run, outcome))
+    if not read:
+        raise ParseError(folder, None, f"outcomes of trainings, {data}-*.csv.gz", "none")
     rng = np.random.default_rng(0)
     n = len(truth["name"])
     weights = rng.multinomial(n, np.full(n, 1 / n), N_DRAWS) / n
@@ -66,7 +75,8 @@ def read_cells(folder: Path, data: str) -> Cells:
         for size in sorted({run.n_train for run, _ in of_arm}):
             runs = [(r, o) for r, o in of_arm if (r.n_train, r.rate) == (size, rate)]
             runs.sort(key=lambda pair: pair[0].seed)
-            cells[model, size, arm] = _scored(runs, truth, weights)
+            if runs:  # rates may have been tried at a size that was not gone on with
+                cells[model, size, arm] = _scored(runs, truth, weights)
     return cells
 
 
