@@ -1,5 +1,6 @@
 """Results in parts: stopped and continued they end the same; those of other data are refused."""
 
+import gzip
 from functools import partial
 
 import numpy as np
@@ -82,9 +83,11 @@ def test_missing_and_damaged_results_are_refused(tmp_path):
     store(tmp_path).run(TASKS, jobs=1)
     file = store(tmp_path).file
     data = file.read_bytes()
-    file.write_bytes(data[:-12])
-    with pytest.raises(ParseError, match=r"toy\.csv\.gz: expected a gzip file"):
-        store(tmp_path).read()
+    damaged = (data[:-12], data[:10] + bytes(30), gzip.compress(b"", mtime=0), gzip.compress(b'a,"b\n'))
+    for bad in damaged:
+        file.write_bytes(bad)
+        with pytest.raises(ParseError, match=r"toy\.csv\.gz: expected a gzip file of CSV"):
+            store(tmp_path).read()
     other = Store(tmp_path, "toy", ("split", "name"), ("length", "other"), {"data": "aa" * 32})
     file.write_bytes(data)
     with pytest.raises(

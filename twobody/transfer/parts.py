@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import tomllib
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -21,9 +22,9 @@ from tqdm import tqdm
 from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.text import decode, parse_number, quote, read_bytes, read_text
+from twobody.transfer import FOLDER
 
 Rows = list[list[str]]
-FOLDER = "transfer"  # below the results
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,11 @@ class Store:
         data = read_bytes(self.file)
         try:
             text = decode(gzip.decompress(data), self.file)
-        except (OSError, EOFError) as error:
-            raise ParseError(self.file, None, "a gzip file", str(error)) from error
-        header, *rows = csv.reader(io.StringIO(text))
+            header, *rows = csv.reader(io.StringIO(text), strict=True)
+        except ParseError:
+            raise
+        except (OSError, EOFError, zlib.error, csv.Error, ValueError) as error:
+            raise ParseError(self.file, None, "a gzip file of CSV", str(error)) from error
         columns = [*self.keys, *self.values]
         if header != columns:
             expected = f"the columns {', '.join(columns)}"
