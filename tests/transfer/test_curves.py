@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from dataclasses import replace
 
 import md17_files as raw
@@ -13,7 +14,7 @@ from shipped import ROOT
 import benchmark
 from twobody import ParseError
 from twobody.archive.layout import SHIPPED
-from twobody.transfer import curves, finetune
+from twobody.transfer import commands, curves, finetune
 from twobody.transfer.curve_scores import (
     chosen_rate,
     curves_table,
@@ -283,6 +284,41 @@ def test_what_is_missing_is_one_clear_line(tmp_path):
     raw.write(tmp_path)
     result = call(tmp_path, tmp_path / "results", "--train", "3")
     assert "Error: md17-ethanol-1 has 2 structures to train on, not 3" in result.output
+
+
+@pytest.mark.parametrize("words", [["pretrain"], ["finetune", "schnet", "--data", "qm9"]])
+def test_a_device_that_is_not_there_is_one_clear_line(words):
+    result = CliRunner().invoke(benchmark.main, [*words, "--device", "toaster"])
+    assert result.exit_code == 2
+    assert "Error: Invalid value for '--device': " in result.output
+    assert "toaster" in result.output.splitlines()[-1]
+
+
+def test_a_missing_package_is_one_clear_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = CliRunner().invoke(benchmark.main, ["finetune", "schnet", "--data", "qm9"])
+    assert result.exit_code == 2
+    last = result.output.splitlines()[-1]
+    assert last.startswith("Error: ")
+    assert last.endswith('python -m pip install "twobody-dataset[transfer]"')
+
+
+def test_pages_are_changed_in_a_clone_alone_and_weights_never_in_the_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(commands, "PAGE", tmp_path / "docs" / "transfer_experiments.md")
+    for command in ("curves", "crystals", "diatomics"):
+        result = CliRunner().invoke(benchmark.main, [command, "--page"])
+        assert result.exit_code == 2
+        assert "Invalid value for '--page': needs a clone with its documentation" in result.output
+    result = CliRunner().invoke(benchmark.main, ["pretrain"])
+    assert "Missing option '--output'" in result.output
+
+
+def test_a_model_or_an_arm_that_is_named_twice_is_trained_once(monkeypatch, tmp_path):
+    raw.write(tmp_path)
+    seen = []
+    monkeypatch.setattr(curves, "learning_curves", lambda *given: seen.append(given[:2]))
+    assert call(tmp_path, tmp_path / "results", "schnet", "--arm", "scratch").exit_code == 0
+    assert seen == [(("schnet",), ("scratch", "embedding"))]
 
 
 def test_pretrain_writes_weights_that_load(tmp_path, monkeypatch):

@@ -83,7 +83,12 @@ def test_missing_and_damaged_results_are_refused(tmp_path):
     store(tmp_path).run(TASKS, jobs=1)
     file = store(tmp_path).file
     data = file.read_bytes()
-    damaged = (data[:-12], data[:10] + bytes(30), gzip.compress(b"", mtime=0), gzip.compress(b'a,"b\n'))
+    damaged = (
+        data[:-12],
+        data[:10] + bytes(30),
+        gzip.compress(b"", mtime=0),
+        gzip.compress(b'a,"b\n'),
+    )
     for bad in damaged:
         file.write_bytes(bad)
         with pytest.raises(ParseError, match=r"toy\.csv\.gz: expected a gzip file of CSV"):
