@@ -159,7 +159,7 @@ def stored(tmp_path):
 
 
 def test_results_without_a_training_are_one_clear_error(tmp_path):
-    with pytest.raises(ParseError, match=r"qm9\.csv\.gz: expected predictions in CSV, .* No such"):
+    with pytest.raises(ParseError, match=r"qm9\.csv\.gz: expected a readable file, found No such"):
         read_cells(tmp_path, "qm9")
     write_values(tmp_path, source_of(np.arange(4.0)))
     with pytest.raises(ParseError, match=r"expected outcomes of trainings, qm9-.*, found none"):

@@ -57,6 +57,16 @@ def test_a_stopped_run_is_continued_where_it_ended_and_ends_the_same(tmp_path):
     }
 
 
+def test_a_run_that_another_overtakes_ends_with_the_same(tmp_path):
+    def overtaken():
+        store(tmp_path).run(TASKS, jobs=1)
+        return TASKS["fold-1"]()
+
+    store(tmp_path).run({**TASKS, "fold-1": overtaken}, jobs=1)
+    assert sorted(written(tmp_path)) == ["toy.csv.gz", "toy.toml"]
+    assert store(tmp_path).read()["name"].tolist() == ["X0", "X1", "X2", "X3"]
+
+
 def test_parts_of_another_file_are_not_taken(tmp_path):
     def fails():
         raise KeyboardInterrupt

@@ -8,10 +8,12 @@ import io
 import json
 import multiprocessing
 import os
+import shutil
 import tomllib
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,9 +67,15 @@ class Store:
         ParseError
             There are results of another file or archive.
         """
-        if self.file.exists():
-            self.check()
-            return
+        if not self.file.exists():
+            try:
+                self._complete(tasks, jobs)
+            except (FileNotFoundError, ParseError):
+                if not self.file.exists():  # else another run was first, with the same results
+                    raise
+        self.check()
+
+    def _complete(self, tasks: Mapping[str, Callable[[], Rows]], jobs: int) -> None:
         identity = "-".join(digest[:8] for digest in self.made_of.values())
         folder = self.file.parent / "partial" / f"{self.name}-{identity}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,10 +89,8 @@ class Store:
         card = "".join(f"{key} = {json.dumps(value)}\n" for key, value in self.made_of.items())
         packed = gzip.compress(text, compresslevel=9, mtime=0)
         _write(self.file.parent, {self.card.name: card.encode(), self.file.name: packed})
-        for key in tasks:
-            (folder / f"{key}.csv").unlink()
-        folder.rmdir()
-        if not any(folder.parent.iterdir()):
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # parts of other results
             folder.parent.rmdir()
 
     def check(self) -> None:

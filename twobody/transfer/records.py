@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from twobody import __version__
 from twobody.errors import ParseError
 from twobody.files import publish, staging
-from twobody.text import quote
+from twobody.text import quote, read_bytes
 from twobody.transfer.structures import Source
 
 _Float = NDArray[np.float64]
@@ -167,8 +167,8 @@ def _write(folder: Path, path: Path, text: str) -> None:
 
 def _unpacked(path: Path) -> str:
     try:
-        return gzip.decompress(path.read_bytes()).decode()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        return gzip.decompress(read_bytes(path)).decode()
+    except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise _damaged(path, error) from error
 
 
