@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from twobody import ParseError, __version__
 from twobody.archive import read
-from twobody.archive.layout import SHIPPED
 from twobody.benchmark.evaluate import Evaluator
 from twobody.benchmark.predictions import Predictions
 from twobody.benchmark.results import read_result
@@ -25,17 +24,10 @@ from twobody.benchmark.targets import DERIVED, TARGETS, TRACKS
 from twobody.models import MODELS
 from twobody.models.runner import Ledger, Outcome, Row, Settings, Training, in_processes, train
 from twobody.text import read_text
-from twobody.transfer.commands import COMMANDS
+from twobody.transfer.commands import ARCHIVE, COMMANDS
 
 SOURCE = Path(__file__).resolve().parent
 
-_ARCHIVE = click.option(
-    "--archive",
-    default=SHIPPED,
-    show_default="the package's own pairs",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The dataset.",
-)
 _RESULTS = click.option(
     "--results",
     default="results",
@@ -61,7 +53,7 @@ def main() -> None:
 @click.option("--train-pairs", type=click.IntRange(20), help="Train on so many pairs of a fold.")
 @click.option("--quick", is_flag=True, help="Try: one fold and seed, few epochs, nothing written.")
 @_RESULTS
-@_ARCHIVE
+@ARCHIVE
 def run(
     models: tuple[str, ...],
     every: bool,
@@ -178,7 +170,7 @@ def maes(training: Training, outcome: Outcome, evaluator: Evaluator) -> str:
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, all digits.")
-@_ARCHIVE
+@ARCHIVE
 def score(file: Path, as_csv: bool, archive: Path) -> None:
     """Score the predictions in FILE; its card, a .toml file beside it, says what they are."""
     try:
@@ -202,7 +194,7 @@ def score(file: Path, as_csv: bool, archive: Path) -> None:
 
 @main.command()
 @_RESULTS
-@_ARCHIVE
+@ARCHIVE
 def table(results: Path, archive: Path) -> None:
     """Put the leaderboard, made from the results, into README.md and docs/benchmark.md."""
     try:
@@ -223,7 +215,7 @@ def table(results: Path, archive: Path) -> None:
     help="Folder of the pictures.  [default: docs/images/benchmark]",
 )
 @_RESULTS
-@_ARCHIVE
+@ARCHIVE
 def pictures(output: Path, results: Path, archive: Path) -> None:
     """Draw the results: parity, elements, new elements, learning curve, tracks."""
     try:

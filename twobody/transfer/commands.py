@@ -25,7 +25,7 @@ PAGE = SOURCE / "docs" / "transfer_experiments.md"
 CURVES_PAGE = SOURCE / "docs" / "transfer.md"
 IMAGES = SOURCE / "docs" / "images" / "transfer"
 
-_ARCHIVE = click.option(
+ARCHIVE = click.option(
     "--archive",
     default=SHIPPED,
     show_default="the package's own pairs",
@@ -77,6 +77,7 @@ _PAGE = click.option(
 @contextmanager
 def _errors_in_a_line(*others: type[Exception]) -> Iterator[None]:
     """Say in one line what is wrong with what the user has given or installed."""
+    kinds: tuple[type[Exception], ...] = (ParseError, OSError, *others)
     try:
         yield
     except ImportError as error:
@@ -84,7 +85,7 @@ def _errors_in_a_line(*others: type[Exception]) -> Iterator[None]:
     except BrokenProcessPool as error:
         message = "a process died, of too little memory perhaps; what was finished is kept"
         raise click.ClickException(message) from error
-    except (ParseError, OSError, *others) as error:
+    except kinds as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -98,7 +99,7 @@ def _errors_in_a_line(*others: type[Exception]) -> Iterator[None]:
 @_JOBS
 @_PAGE
 @_RESULTS
-@_ARCHIVE
+@ARCHIVE
 def diatomics(source: Path | None, jobs: int, page: bool, results: Path, archive: Path) -> None:
     """Predict R_e, force constant and D_e of measured molecules, and print the errors.
 
@@ -128,7 +129,7 @@ def diatomics(source: Path | None, jobs: int, page: bool, results: Path, archive
 @_JOBS
 @_PAGE
 @_RESULTS
-@_ARCHIVE
+@ARCHIVE
 def crystals(jobs: int, page: bool, results: Path, archive: Path) -> None:
     """Predict volume, bulk modulus and cohesive energy of elemental crystals, print the errors.
 
@@ -159,7 +160,7 @@ def crystals(jobs: int, page: bool, results: Path, archive: Path) -> None:
 @_MODELS
 @click.option("--output", required=True, type=_PATH, help="Folder to write the weights into.")
 @_DEVICE
-@_ARCHIVE
+@ARCHIVE
 def pretrain(models: tuple[str, ...], output: Path, device: str, archive: Path) -> None:
     """Train MODELs, or all that read positions, on all pairs, and write their weights."""
     with _errors_in_a_line():
@@ -182,7 +183,7 @@ def pretrain(models: tuple[str, ...], output: Path, device: str, archive: Path) 
 @_JOBS
 @click.option("--quick", is_flag=True, help="Try: one training per arm of few steps, not written.")
 @_RESULTS
-@_ARCHIVE
+@ARCHIVE
 def finetune(
     models: tuple[str, ...],
     data: str,

@@ -183,7 +183,7 @@ def _labels(pairs: Pairs) -> _Float:
     return np.column_stack([scaled(name) for name in (*TARGETS, METAL_LIKE)])
 
 
-def vectors_of(model: str, seed: int, pairs: Pairs, *, quick: bool = False) -> Vectors:
+def vectors_of(model: str, seed: int, pairs: Pairs) -> Vectors:
     """Return the vectors of a model of the table; networks are trained on all pairs."""
     symbols = np.unique(pairs.elements).tolist()
     if model == "random":
@@ -202,7 +202,7 @@ def vectors_of(model: str, seed: int, pairs: Pairs, *, quick: bool = False) -> V
     name, _, how = model.partition(", ")
     network, _, what = name.partition(" ")
     samples = all_samples(pairs, "geometry")
-    trained = frozen(network, samples, seed, how or "trained", "pair", quick=quick)
+    trained = frozen(network, samples, seed, how or "trained", "pair")
     if what != "features":
         return embeddings(trained)
     homonuclear = samples.take(samples.elements[:, 0] == samples.elements[:, 1])
@@ -256,11 +256,11 @@ def _content(archive: Path) -> Pairs:
     return read(archive)
 
 
-def _task(archive: Path, model: str, seed: int, *, quick: bool) -> Rows:
+def _task(archive: Path, model: str, seed: int) -> Rows:
     """Return the rows of the file of predictions that one set of vectors gives."""
     pairs = _content(archive)
     elements = elements_of(pairs)
-    values = probed(vectors_of(model, seed, pairs, quick=quick), elements, crystals(elements))
+    values = probed(vectors_of(model, seed, pairs), elements, crystals(elements))
     return [
         [model, str(seed), symbol, *(cell(values[name][k]) for name in QUANTITIES)]
         for k, symbol in enumerate(elements)
@@ -279,7 +279,7 @@ def store(pairs: Pairs, results: Path) -> Store:
     return Store(results, "crystals", ("model", "seed", "element"), tuple(QUANTITIES), made_of)
 
 
-def run_crystals(archive: Path, results: Path, jobs: int = 1, *, quick: bool = False) -> None:
+def run_crystals(archive: Path, results: Path, jobs: int = 1) -> None:
     """Predict every crystal from every set of vectors and store the predictions.
 
     What was finished before is not done again. Published vectors are left out where the package
@@ -290,8 +290,6 @@ def run_crystals(archive: Path, results: Path, jobs: int = 1, *, quick: bool = F
     archive, results : Path
     jobs : int
         Processes.
-    quick : bool
-        Train for two epochs only, to try.
 
     Raises
     ------
@@ -301,9 +299,7 @@ def run_crystals(archive: Path, results: Path, jobs: int = 1, *, quick: bool = F
     pairs = _content(archive)
     left_out = () if published_folder() else PUBLISHED
     tasks = {
-        f"{model.replace(', ', '-').replace(' ', '_')}-{seed}": partial(
-            _task, archive, model, seed, quick=quick
-        )
+        f"{model.replace(', ', '-').replace(' ', '_')}-{seed}": partial(_task, archive, model, seed)
         for model, (_, seeded) in MODELS.items()
         for seed in range(N_SEEDS if seeded else 1)
         if model not in left_out

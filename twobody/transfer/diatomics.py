@@ -270,13 +270,13 @@ def _content(archive: Path) -> Pairs:
     return read(archive)
 
 
-def _task(source: Path, archive: Path, pretraining: str, *, quick: bool) -> Rows:
+def _task(source: Path, archive: Path, pretraining: str) -> Rows:
     """Return the rows of the file of predictions that the folds of a pretraining give."""
     pairs = _content(archive)
     states = read_ground_states(source, np.unique(pairs.elements).tolist())
     rows = rows_of(states.names, pairs)
     group = [fold for fold in folds(states.names) if fold.pretraining == pretraining]
-    columns = columns_of(pairs, rows) | features_of(group[0], pairs, rows, quick=quick)
+    columns = columns_of(pairs, rows) | features_of(group[0], pairs, rows)
     return [
         [
             *(fold.split, str(fold.repeat), str(fold.number), part, name, model),
@@ -298,9 +298,7 @@ def store(states: GroundStates, pairs: Pairs, results: Path) -> Store:
     return Store(results, "diatomics", keys, tuple(TARGETS), made_of)
 
 
-def run_diatomics(
-    source: Path, archive: Path, results: Path, jobs: int = 1, *, quick: bool = False
-) -> None:
+def run_diatomics(source: Path, archive: Path, results: Path, jobs: int = 1) -> None:
     """Predict every fold and store the predictions, none of the experimental values.
 
     What was finished before is not done again.
@@ -312,8 +310,6 @@ def run_diatomics(
     archive, results : Path
     jobs : int
         Processes.
-    quick : bool
-        Train for two epochs only, to try.
 
     Raises
     ------
@@ -323,7 +319,7 @@ def run_diatomics(
     pairs = _content(archive)
     states = read_ground_states(source, np.unique(pairs.elements).tolist())
     tasks = {
-        fold.pretraining: partial(_task, source, archive, fold.pretraining, quick=quick)
+        fold.pretraining: partial(_task, source, archive, fold.pretraining)
         for fold in folds(states.names)
     }
     store(states, pairs, results).run(tasks, jobs)

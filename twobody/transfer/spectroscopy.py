@@ -57,7 +57,6 @@ class State:
 
     Attributes
     ----------
-    line : int
     elements : tuple of str
         As they are written: D and T are isotopes of H.
     label : str
@@ -72,7 +71,6 @@ class State:
         [eV]
     """
 
-    line: int
     elements: tuple[str, str]
     label: str
     mass: float
@@ -223,7 +221,6 @@ def _state(cells: Sequence[str], path: PathLike, line: int) -> State:
     if math.isnan(numbers[2]):
         raise ParseError(path, line, COLUMNS[2], quote(cells[2]))
     return State(
-        line,
         (symbols[1], symbols[2]),
         cells[1],
         mass=numbers[2],
