@@ -36,7 +36,7 @@ class GivenEdges(torch.nn.Module):
 @click.command(context_settings={"show_default": True})
 @click.argument("target", type=click.Choice(TARGETS))
 @click.option("--train", "n_train", default=10_000, help="Molecules to train on.")
-@click.option("--steps", default=30_000)
+@click.option("--steps", default=30_000, type=click.IntRange(CHECKS))
 @click.option("--rate", default=5e-4, help="Highest learning rate of the cycle.")
 @click.option("--seed", default=0)
 @click.option("--device", default="cpu")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from dataclasses import replace
 
 import md17_files as raw
@@ -13,7 +14,7 @@ from shipped import ROOT
 import benchmark
 from twobody import ParseError
 from twobody.archive.layout import SHIPPED
-from twobody.transfer import curves, finetune
+from twobody.transfer import commands, curves, finetune
 from twobody.transfer.curve_scores import (
     chosen_rate,
     curves_table,
@@ -64,6 +65,8 @@ def test_the_same_outcome_is_the_same_file(tmp_path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
+        (gzip.compress(b"", mtime=0)[:10] + bytes(30), "expected predictions in CSV, compressed"),
+        (gzip.compress(b"\xff\n", mtime=0), "expected predictions in CSV, compressed"),
         (b"no gzip", "expected predictions in CSV, compressed, found"),
         (gzip.compress(b"# {}\nE_g_eV\n1\n"), ":1: expected what is said of a run"),
         (gzip.compress(b"E_g_eV\n1\n"), ":1: expected what is said of a run"),
@@ -116,6 +119,24 @@ def test_the_values_of_a_test_are_written_once_and_never_replaced(tmp_path):
         write_values(tmp_path, source_of([1.0, 2.1, np.nan]))
 
 
+def test_names_that_are_numbers_and_values_half_way_are_found_again(tmp_path):
+    source = source_of([1.23455, 2.67545, np.nan])
+    numbered = replace(source.structures, names=np.array(["7", "12", "0"]))
+    source = replace(source, name="md17-ethanol-1", structures=numbered)
+    write_values(tmp_path, source)
+    write_values(tmp_path, source)
+    there = read_values(values_file(tmp_path, source.name))
+    assert there["name"].tolist() == ["7", "12", "0"]
+
+
+def test_values_of_other_targets_are_refused(tmp_path):
+    write_values(tmp_path, source_of([1.0, 2.0]))
+    source = source_of([1.0, 2.0])
+    other = replace(source.structures, targets={"U0_eV": np.ones(2)})
+    with pytest.raises(ParseError, match="expected the test part of these data, found another"):
+        write_values(tmp_path, replace(source, structures=other))
+
+
 def outcome_with(errors, validation=0.4):
     truth = np.arange(4.0)
     return replace(
@@ -135,6 +156,30 @@ def stored(tmp_path):
     # Another rate, better on the test and worse on validation: it was tried, and not chosen.
     write_outcome(tmp_path, replace(RUN, rate=2e-3), outcome_with(errors[0] / 10, validation=0.5))
     return tmp_path
+
+
+def test_results_without_a_training_are_one_clear_error(tmp_path):
+    with pytest.raises(ParseError, match=r"qm9\.csv\.gz: expected a readable file, found No such"):
+        read_cells(tmp_path, "qm9")
+    write_values(tmp_path, source_of(np.arange(4.0)))
+    with pytest.raises(ParseError, match=r"expected outcomes of trainings, qm9-.*, found none"):
+        read_cells(tmp_path, "qm9")
+    result = CliRunner().invoke(benchmark.main, ["curves", "--results", str(tmp_path)])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+
+
+@pytest.mark.parametrize("predictions", [{"E_g_eV": np.ones(3)}, {"U0_eV": np.ones(4)}])
+def test_an_outcome_of_another_test_part_is_one_clear_error(predictions, stored):
+    write_outcome(stored, replace(RUN, seed=7), replace(OUTCOME, predictions=predictions))
+    with pytest.raises(ParseError, match=r"-7.csv.gz: expected 4 predictions of each of E_g_eV"):
+        read_cells(stored, "qm9")
+
+
+def test_a_size_where_the_chosen_rate_was_not_trained_has_no_cell(stored):
+    for rate in (3e-3, 4e-3):
+        write_outcome(stored, replace(RUN, n_train=2000, rate=rate), outcome_with(np.zeros(4), 0.9))
+    assert {size for _, size, _ in read_cells(stored, "qm9")} == {500}
 
 
 def test_errors_are_means_over_seeds_and_structures(stored):
@@ -241,6 +286,41 @@ def test_what_is_missing_is_one_clear_line(tmp_path):
     assert "Error: md17-ethanol-1 has 2 structures to train on, not 3" in result.output
 
 
+@pytest.mark.parametrize("words", [["pretrain"], ["finetune", "schnet", "--data", "qm9"]])
+def test_a_device_that_is_not_there_is_one_clear_line(words):
+    result = CliRunner().invoke(benchmark.main, [*words, "--device", "toaster"])
+    assert result.exit_code == 2
+    assert "Error: Invalid value for '--device': " in result.output
+    assert "toaster" in result.output.splitlines()[-1]
+
+
+def test_a_missing_package_is_one_clear_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = CliRunner().invoke(benchmark.main, ["finetune", "schnet", "--data", "qm9"])
+    assert result.exit_code == 2
+    last = result.output.splitlines()[-1]
+    assert last.startswith("Error: ")
+    assert last.endswith('python -m pip install "twobody-dataset[transfer]"')
+
+
+def test_pages_are_changed_in_a_clone_alone_and_weights_never_in_the_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(commands, "PAGE", tmp_path / "docs" / "transfer_experiments.md")
+    for command in ("curves", "crystals", "diatomics"):
+        result = CliRunner().invoke(benchmark.main, [command, "--page"])
+        assert result.exit_code == 2
+        assert "Invalid value for '--page': needs a clone with its documentation" in result.output
+    result = CliRunner().invoke(benchmark.main, ["pretrain"])
+    assert "Missing option '--output'" in result.output
+
+
+def test_a_model_or_an_arm_that_is_named_twice_is_trained_once(monkeypatch, tmp_path):
+    raw.write(tmp_path)
+    seen = []
+    monkeypatch.setattr(curves, "learning_curves", lambda *given: seen.append(given[:2]))
+    assert call(tmp_path, tmp_path / "results", "schnet", "--arm", "scratch").exit_code == 0
+    assert seen == [(("schnet",), ("scratch", "embedding"))]
+
+
 def test_pretrain_writes_weights_that_load(tmp_path, monkeypatch):
     from twobody.models.graphs import SchNet
     from twobody.models.train import Recipe
@@ -263,8 +343,14 @@ def test_the_page_has_the_tables_of_the_stored_predictions():
     }
     page = (ROOT / "docs" / "transfer.md").read_text(encoding="utf-8")
     assert with_tables(page, tables) == page
-    assert all(f"<!-- transfer: {name} -->" in page for name in tables)
+    assert all(table in page for table in tables.values())
 
 
 def test_a_training_that_diverged_counts_as_what_it_was_before():
     assert replace(OUTCOME, curve=[[1, 0.9], [2, 0.8], [3, np.nan]]).validation_error == 0.8
+
+
+def test_a_rate_at_which_all_is_nan_is_never_chosen():
+    diverged = replace(OUTCOME, curve=[[1, np.nan], [2, np.nan]])
+    assert diverged.validation_error == np.inf
+    assert chosen_rate([(RUN, diverged), (replace(RUN, rate=2e-3), OUTCOME)]) == 2e-3

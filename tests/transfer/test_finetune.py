@@ -175,8 +175,14 @@ def test_weights_are_checked_against_their_sha256(tmp_path):
     damaged = bytearray((tmp_path / "egnn.safetensors").read_bytes())
     damaged[-1] ^= 1
     (tmp_path / "egnn.safetensors").write_bytes(damaged)
-    with pytest.raises(ParseError, match=r"egnn.safetensors: expected SHA-256 [0-9a-f]{64}, found"):
+    with pytest.raises(
+        ParseError, match=r"egnn.safetensors: expected the SHA-256 that SHA256SUMS says, found"
+    ):
         pretrained("egnn", folder=tmp_path)
+    for sums in (b"", b"alone", b"\xff egnn.safetensors"):
+        (tmp_path / SHA256).write_bytes(sums)
+        with pytest.raises(ParseError, match=r"egnn.safetensors: expected the SHA-256 that"):
+            pretrained("egnn", folder=tmp_path)
     with pytest.raises(
         ParseError, match=r"expected weights of one of schnet, egnn, .*, found none"
     ):
@@ -303,3 +309,54 @@ def test_a_missing_target_is_left_out():
     ).train(20)
     assert np.isfinite(outcome.validation_error)
     assert all(np.isfinite(values).all() for values in outcome.predictions.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"numbers": 100}, "structure c1: expected elements that the network knows, found Fm"),
+        ({"numbers": 0}, "expected elements that the network knows, found the atomic number 0"),
+        ({"numbers": 400}, "expected elements that the network knows, found the atomic number 400"),
+        (
+            {"position": 1e8},
+            r"structure c1: expected coordinates within 1000 Å of the origin, found",
+        ),
+        (
+            {"position": np.nan},
+            r"structure c1: expected coordinates within 1000 Å of the origin, found",
+        ),
+        ({"position": None}, "structure c1: expected atoms at least 0.1 Å apart, found 0 Å"),
+    ],
+)
+def test_what_no_network_can_read_is_one_clear_error(change, message):
+    net, table = network_of("schnet")
+    structures = clusters(8)
+    atom = structures.offsets[1]
+    if "numbers" in change:
+        structures.atomic_numbers[atom] = change["numbers"]
+    elif change["position"] is None:
+        structures.positions[atom] = structures.positions[atom + 1]
+    else:
+        structures.positions[atom, 1] = change["position"]
+    with pytest.raises(ParseError, match=message):
+        outputs_of(net, table, structures)
+
+
+@pytest.mark.parametrize("model", SPATIAL)
+def test_single_atoms_are_structures_too(model):
+    net, table = network_of(model)
+    whole = clusters(4)
+    atoms = replace(
+        whole.take(np.arange(2)),
+        offsets=np.arange(3),
+        atomic_numbers=np.array([1, 8]),
+        positions=np.zeros((2, 3)),
+    )
+    assert torch.isfinite(outputs_of(net, table, atoms)).all()
+
+
+def test_targets_that_the_composition_says_wholly_have_the_scale_one():
+    structures = clusters(20)
+    per_atom = np.add.reduceat(structures.atomic_numbers.astype(float), structures.offsets[:-1])
+    structures.targets["energy_eV"][:] = 0.7 * per_atom
+    assert Targets(source_of(structures)).spread[0] == 1.0

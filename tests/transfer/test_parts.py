@@ -1,5 +1,6 @@
 """Results in parts: stopped and continued they end the same; those of other data are refused."""
 
+import gzip
 from functools import partial
 
 import numpy as np
@@ -56,6 +57,16 @@ def test_a_stopped_run_is_continued_where_it_ended_and_ends_the_same(tmp_path):
     }
 
 
+def test_a_run_that_another_overtakes_ends_with_the_same(tmp_path):
+    def overtaken():
+        store(tmp_path).run(TASKS, jobs=1)
+        return TASKS["fold-1"]()
+
+    store(tmp_path).run({**TASKS, "fold-1": overtaken}, jobs=1)
+    assert sorted(written(tmp_path)) == ["toy.csv.gz", "toy.toml"]
+    assert store(tmp_path).read()["name"].tolist() == ["X0", "X1", "X2", "X3"]
+
+
 def test_parts_of_another_file_are_not_taken(tmp_path):
     def fails():
         raise KeyboardInterrupt
@@ -82,9 +93,16 @@ def test_missing_and_damaged_results_are_refused(tmp_path):
     store(tmp_path).run(TASKS, jobs=1)
     file = store(tmp_path).file
     data = file.read_bytes()
-    file.write_bytes(data[:-12])
-    with pytest.raises(ParseError, match=r"toy\.csv\.gz: expected a gzip file"):
-        store(tmp_path).read()
+    damaged = (
+        data[:-12],
+        data[:10] + bytes(30),
+        gzip.compress(b"", mtime=0),
+        gzip.compress(b'a,"b\n'),
+    )
+    for bad in damaged:
+        file.write_bytes(bad)
+        with pytest.raises(ParseError, match=r"toy\.csv\.gz: expected a gzip file of CSV"):
+            store(tmp_path).read()
     other = Store(tmp_path, "toy", ("split", "name"), ("length", "other"), {"data": "aa" * 32})
     file.write_bytes(data)
     with pytest.raises(

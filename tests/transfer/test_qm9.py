@@ -128,6 +128,12 @@ def test_molecules_of_torch_geometric_have_the_same_units(tmp_path, monkeypatch)
         np.testing.assert_allclose(theirs.targets[name], values, atol=2e-4, err_msg=name)
 
 
+def test_a_folder_that_is_not_there_is_not_made(tmp_path):
+    with pytest.raises(ParseError, match=r"nowhere: expected a folder, found none"):
+        read_pyg(tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
 @pytest.mark.skipif(find_spec("qm9pack") is None, reason="qm9pack is not installed")
 def test_the_real_files_hold_130831_molecules():
     molecules = read_qm9pack(installed_folder())

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from twobody import ParseError
 from twobody.transfer import crystals, diatomics, scores
 from twobody.transfer.scores import errors_of
 from twobody.transfer.spectroscopy import QUANTITIES, GroundStates
@@ -89,3 +90,11 @@ def test_only_marked_tables_that_are_given_are_replaced():
         "<!-- transfer: crystals -->\nkept\n<!-- end of transfer -->\nb\n"
     )
     assert scores.with_tables(page, {"raw": "| new |\n"}) == page.replace("old\n", "\n| new |\n\n")
+
+
+def test_the_name_of_a_table_may_hold_digits_and_a_table_without_a_place_is_an_error():
+    page = "<!-- transfer: qm9_errors -->\n<!-- end of transfer -->\n"
+    filled = scores.with_tables(page, {"qm9_errors": "| new |\n"})
+    assert filled == page.replace("-->\n<", "-->\n\n| new |\n\n<")
+    with pytest.raises(ParseError, match="expected a place for the table raw in the page"):
+        scores.with_tables(page, {"raw": "| new |\n"})

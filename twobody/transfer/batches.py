@@ -10,11 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from twobody.elements import SYMBOLS
+from twobody.errors import ParseError
 from twobody.models.graphs import CUTOFF, Graph
 from twobody.transfer.neighbours import neighbours, triplets
 from twobody.transfer.structures import Structures
 
 _Indices = NDArray[np.int64]
+
+
+FARTHEST = 1000.0
+"""How far from the origin an atom may be [Å]: float32 rounds by 0.00003 Å there."""
+CLOSEST = 0.1
+"""How near two atoms may be [Å]: at one place they have no direction, and networks give NaN."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,12 @@ class Packed:
         Whether the network reads triplets of atoms.
     cutoff : float
         The longest edge [Å].
+
+    Raises
+    ------
+    ParseError
+        Of an element nothing is known, an atom is farther out than float32 tells places apart, or
+        two atoms of a structure are at one place.
     """
 
     def __init__(
@@ -63,7 +77,9 @@ class Packed:
         with_triplets: bool,
         cutoff: float = CUTOFF,
     ) -> None:
+        _check_atoms(structures, columns)
         edges, edge_offsets = neighbours(structures, cutoff)
+        _check_edges(structures, edges)
         found = triplets(edges) if with_triplets else edges[:, :0]
         triplet_offsets = np.searchsorted(found[1], edge_offsets)
         self._offsets = (structures.offsets, edge_offsets, triplet_offsets)
@@ -100,3 +116,33 @@ class Packed:
 
     def _there(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
+
+
+def _check_atoms(structures: Structures, columns: Tensor) -> None:
+    known = torch.isfinite(columns).all(dim=1).cpu().numpy()
+    numbers = structures.atomic_numbers
+    inside = (numbers > 0) & (numbers < len(known))
+    for atom in np.flatnonzero(~(inside & known[np.where(inside, numbers, 0)]))[:1]:
+        z = int(numbers[atom])
+        found = SYMBOLS[z - 1] if 0 < z <= len(SYMBOLS) else f"the atomic number {z}"
+        raise ParseError(_named(structures, atom), None, "elements that the network knows", found)
+    positions = structures.positions
+    for atom in np.flatnonzero(~(np.abs(positions) <= FARTHEST).all(axis=1))[:1]:
+        expected = f"coordinates within {FARTHEST:g} Å of the origin"
+        found = ", ".join(f"{x:g}" for x in positions[atom])
+        raise ParseError(_named(structures, atom), None, expected, found)
+
+
+def _check_edges(structures: Structures, edges: _Indices) -> None:
+    source, target = edges
+    lengths = np.linalg.norm(structures.positions[target] - structures.positions[source], axis=1)
+    for edge in np.flatnonzero(lengths < CLOSEST)[:1]:
+        found = f"{lengths[edge]:.3g} Å between two"
+        expected = f"atoms at least {CLOSEST:g} Å apart"
+        raise ParseError(_named(structures, target[edge]), None, expected, found)
+
+
+def _named(structures: Structures, atom: int) -> str:
+    """Name the structure of an atom."""
+    owner = np.searchsorted(structures.offsets, atom, side="right") - 1
+    return f"structure {structures.names[owner]}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -37,10 +39,53 @@ _RESULTS = click.option(
     help="Folder of predictions; theirs are in transfer/.",
 )
 _JOBS = click.option("--jobs", default=1, type=click.IntRange(1), help="Processes.")
-_DEVICE = click.option("--device", default="cpu", help="Where to train, as PyTorch names it.")
+
+
+def _device(_: click.Context, __: click.Parameter, device: str) -> str:
+    """Refuse a device that PyTorch does not know, or that is not there, before anything is read."""
+    try:
+        import torch  # noqa: PLC0415 - loaded where something is trained
+
+        torch.empty(0, device=device)
+    except ImportError as error:
+        raise click.UsageError(f"{error}: {_INSTALL}") from error
+    except (RuntimeError, AssertionError) as error:  # without CUDA PyTorch asserts
+        raise click.BadParameter(str(error).splitlines()[0]) from error
+    return device
+
+
+_INSTALL = 'python -m pip install "twobody-dataset[transfer]"'
+_DEVICE = click.option(
+    "--device", default="cpu", callback=_device, help="Where to train, as PyTorch names it."
+)
 _MODELS = click.argument("models", nargs=-1, type=click.Choice(SPATIAL), metavar="[MODEL]...")
 _PATH = click.Path(path_type=Path, file_okay=False)
-_PAGE = click.option("--page", is_flag=True, help="Put tables and picture into the documentation.")
+
+
+def _page(_: click.Context, __: click.Parameter, page: bool) -> bool:
+    """Refuse to change pages where there are none: an installed package has no documentation."""
+    if page and not (PAGE.is_file() and CURVES_PAGE.is_file()):
+        raise click.BadParameter(f"needs a clone with its documentation; {PAGE} is not there")
+    return page
+
+
+_PAGE = click.option(
+    "--page", is_flag=True, callback=_page, help="Put tables and picture into the documentation."
+)
+
+
+@contextmanager
+def _errors_in_a_line(*others: type[Exception]) -> Iterator[None]:
+    """Say in one line what is wrong with what the user has given or installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise click.ClickException(f"{error}: {_INSTALL}") from error
+    except BrokenProcessPool as error:
+        message = "a process died, of too little memory perhaps; what was finished is kept"
+        raise click.ClickException(message) from error
+    except (ParseError, OSError, *others) as error:
+        raise click.ClickException(str(error)) from error
 
 
 @click.command(context_settings={"show_default": True})
@@ -60,7 +105,7 @@ def diatomics(source: Path | None, jobs: int, page: bool, results: Path, archive
     What the results hold already is not computed again. They hold predictions only: errors are
     worked out from your copy of the database.
     """
-    try:
+    with _errors_in_a_line():
         source = source or installed_file()
         molecules.run_diatomics(source, archive, results, jobs)
         pairs = read(archive)
@@ -77,8 +122,6 @@ def diatomics(source: Path | None, jobs: int, page: bool, results: Path, archive
             from twobody.transfer.pictures import draw_diatomics  # noqa: PLC0415 - an extra
 
             draw_diatomics(states, pairs, predictions, cells, IMAGES)
-    except (ParseError, OSError, ImportError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 @click.command(context_settings={"show_default": True})
@@ -91,7 +134,7 @@ def crystals(jobs: int, page: bool, results: Path, archive: Path) -> None:
 
     What the results hold already is not computed again.
     """
-    try:
+    with _errors_in_a_line():
         if elemental.published_folder() is None:
             click.echo("elementembeddings is not installed: no published vectors", err=True)
         elemental.run_crystals(archive, results, jobs)
@@ -110,25 +153,21 @@ def crystals(jobs: int, page: bool, results: Path, archive: Path) -> None:
             from twobody.transfer.pictures import draw_crystals  # noqa: PLC0415 - an extra
 
             draw_crystals(cells, IMAGES)
-    except (ParseError, OSError, ImportError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 @click.command(context_settings={"show_default": True})
 @_MODELS
-@click.option("--output", type=_PATH, help="Folder of weights.  [default: the package's]")
+@click.option("--output", required=True, type=_PATH, help="Folder to write the weights into.")
 @_DEVICE
 @_ARCHIVE
-def pretrain(models: tuple[str, ...], output: Path | None, device: str, archive: Path) -> None:
+def pretrain(models: tuple[str, ...], output: Path, device: str, archive: Path) -> None:
     """Train MODELs, or all that read positions, on all pairs, and write their weights."""
-    from twobody.transfer.pretrain import WEIGHTS, trained, write_weights  # noqa: PLC0415 - torch
+    with _errors_in_a_line():
+        from twobody.transfer.pretrain import trained, write_weights  # noqa: PLC0415 - torch
 
-    try:
         pairs = all_samples(read(archive), "geometry")
         networks = {model: trained(model, pairs, 0, device) for model in models or SPATIAL}
-        write_weights(networks, output or WEIGHTS)
-    except (ParseError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        write_weights(networks, output)
 
 
 @click.command(context_settings={"show_default": True})
@@ -164,22 +203,21 @@ def finetune(
     """
     if not models:
         raise click.UsageError(f"name models, of {', '.join(SPATIAL)}")
-    from twobody.transfer import curves  # noqa: PLC0415 - loads torch
+    models, arms = tuple(dict.fromkeys(models)), tuple(dict.fromkeys(arms or ARMS))
+    with _errors_in_a_line(ValueError):
+        from twobody.transfer import curves  # noqa: PLC0415 - loads torch
 
-    origin = curves.Origin(data, root, molecule)
-    try:
+        origin = curves.Origin(data, root, molecule)
         source = origin.source(max(sizes) if sizes else None)
         numbers = sorted(set(sizes)) or [len(source.train)]
         settings = curves.Settings(origin, numbers[-1], archive, device)
         if quick:
-            for line in curves.try_out(models, arms or list(ARMS), numbers[0], settings, source):
+            for line in curves.try_out(models, arms, numbers[0], settings, source):
                 click.echo(line)
             return
         failed = curves.learning_curves(
-            models, arms or list(ARMS), numbers, seeds, results / FOLDER, settings, jobs, source
+            models, arms, numbers, seeds, results / FOLDER, settings, jobs, source
         )
-    except (ParseError, OSError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
     if failed:
         raise click.ClickException(f"{failed} of the trainings failed")
 
@@ -189,7 +227,7 @@ def finetune(
 @_RESULTS
 def curves(page: bool, results: Path) -> None:
     """Score what `finetune` has stored of QM9."""
-    try:
+    with _errors_in_a_line():
         cells = read_cells(results / FOLDER, "qm9")
         tables = {
             "qm9_errors": curves_table(cells),
@@ -201,8 +239,6 @@ def curves(page: bool, results: Path) -> None:
             from twobody.transfer.curve_pictures import draw_curves  # noqa: PLC0415 - an extra
 
             draw_curves(cells, "qm9", IMAGES)
-    except (ParseError, OSError, ImportError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 COMMANDS = (pretrain, finetune, curves, diatomics, crystals)

@@ -14,6 +14,7 @@ from twobody.errors import ParseError
 from twobody.text import quote
 from twobody.transfer import ARMS
 from twobody.transfer.records import Outcome, Run, read_outcome, read_values, values_file
+from twobody.transfer.scores import markdown_table
 
 _Float = NDArray[np.float64]
 N_DRAWS = 1000
@@ -51,10 +52,19 @@ def read_cells(folder: Path, data: str) -> Cells:
     Raises
     ------
     ParseError
-        A file is damaged.
+        There is none, or a file is damaged or of another test part.
     """
-    read = [read_outcome(path) for path in sorted(folder.glob(f"{data}-*.csv.gz"))]
     truth = read_values(values_file(folder, data))
+    read = []
+    for path in sorted(folder.glob(f"{data}-*.csv.gz")):
+        run, outcome = read_outcome(path)
+        wanted = {name: values.shape for name, values in truth.items() if name != "name"}
+        if {name: values.shape for name, values in outcome.predictions.items()} != wanted:
+            expected = f"{len(truth['name'])} predictions of each of {', '.join(wanted)}"
+            raise ParseError(path, None, expected, "others")
+        read.append((run, outcome))
+    if not read:
+        raise ParseError(folder, None, f"outcomes of trainings, {data}-*.csv.gz", "none")
     rng = np.random.default_rng(0)
     n = len(truth["name"])
     weights = rng.multinomial(n, np.full(n, 1 / n), N_DRAWS) / n
@@ -65,7 +75,8 @@ def read_cells(folder: Path, data: str) -> Cells:
         for size in sorted({run.n_train for run, _ in of_arm}):
             runs = [(r, o) for r, o in of_arm if (r.n_train, r.rate) == (size, rate)]
             runs.sort(key=lambda pair: pair[0].seed)
-            cells[model, size, arm] = _scored(runs, truth, weights)
+            if runs:  # rates may have been tried at a size that was not gone on with
+                cells[model, size, arm] = _scored(runs, truth, weights)
     return cells
 
 
@@ -92,18 +103,19 @@ def _scored(runs: list[tuple[Run, Outcome]], truth: dict[str, _Float], weights: 
 def curves_table(cells: Cells) -> str:
     """Return the errors of every arm, each with its interval of 95 %."""
     targets = list(next(iter(cells.values())).mae)
-    lines = _head(["model", "trained on", "arm", "rate", "seeds", *map(title, targets)])
+    rows = []
     for (model, size, arm), cell in _ordered(cells):
         row = [f"`{model}`", f"{size:,}", arm, f"{cell.runs[0][0].rate:g}", f"{len(cell.runs)}"]
         row += [f"{significant(cell.mae[t])} {_interval(cell.draws[t])}" for t in targets]
-        lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines)
+        rows.append(row)
+    head = ["model", "trained on", "arm", "rate", "seeds", *map(title, targets)]
+    return markdown_table(head, rows)
 
 
 def ratios_table(cells: Cells) -> str:
     """Return the errors of every arm over those from scratch; bold where 1 is not inside."""
     targets = list(next(iter(cells.values())).mae)
-    lines = _head(["model", "trained on", "arm", *map(title, targets)])
+    rows = []
     for (model, size, arm), cell in _ordered(cells):
         scratch = cells.get((model, size, "scratch"))
         if arm == "scratch" or scratch is None:
@@ -114,8 +126,8 @@ def ratios_table(cells: Cells) -> str:
             low, high = np.quantile(draws, [0.025, 0.975])
             text = f"{cell.mae[target] / scratch.mae[target]:.2f}"
             row.append(f"{text if low <= 1 <= high else f'**{text}**'} [{low:.2f}, {high:.2f}]")
-        lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines)
+        rows.append(row)
+    return markdown_table(["model", "trained on", "arm", *map(title, targets)], rows)
 
 
 def reference_table(path: Path) -> str:
@@ -128,25 +140,22 @@ def reference_table(path: Path) -> str:
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = sorted(csv.DictReader(file), key=lambda row: (row["target"], float(row["rate"])))
-        lines = _head(["target", "trained on", "steps", "rate", "validation", "test"])
-        for row in rows:
-            how = f"{int(row['n_train']):,} | {int(row['steps']):,} | {row['rate']}"
+            read = sorted(csv.DictReader(file), key=lambda row: (row["target"], float(row["rate"])))
+        rows = []
+        for row in read:
             errors = [significant(float(row[name])) for name in ("validation_mae", "test_mae")]
-            lines.append(f"| {title(row['target'])} | {how} | {' | '.join(errors)} |")
+            how = [f"{int(row['n_train']):,}", f"{int(row['steps']):,}", row["rate"]]
+            rows.append([title(row["target"]), *how, *errors])
     except (OSError, ValueError, KeyError) as error:
         expected = "a table of examples/qm9_schnet.py"
         raise ParseError(path, None, expected, quote(str(error))) from error
-    return "\n".join(lines)
+    head = ["target", "trained on", "steps", "rate", "validation", "test"]
+    return markdown_table(head, rows)
 
 
 def _ordered(cells: Cells) -> list[tuple[tuple[str, int, str], Cell]]:
     order = list(ARMS)
     return sorted(cells.items(), key=lambda item: (*item[0][:2], order.index(item[0][2])))
-
-
-def _head(titles: list[str]) -> list[str]:
-    return [f"| {' | '.join(titles)} |", f"|{' --- |' * len(titles)}"]
 
 
 def title(target: str) -> str:

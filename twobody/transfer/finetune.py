@@ -105,7 +105,8 @@ class Targets:
     """The targets of structures on one scale: less what the composition says, by their deviation.
 
     What is extensive is fitted with a number per element on the training part, what is not with its
-    median; the scale is the mean absolute deviation of the rest. What is missing is NaN throughout.
+    median; the scale is the mean absolute deviation of the rest, or 1 where there is no rest. What
+    is missing is NaN throughout.
     """
 
     def __init__(self, source: Source) -> None:
@@ -126,7 +127,8 @@ class Targets:
                 self.base[:, k] = np.median(values[known, k])
         rest = values - self.base
         spread = np.nanmean(np.abs(rest[train]), axis=0)
-        self.spread = np.where(spread > 0, spread, 1.0)
+        # Where the base says all of them, what is left is rounding, which is no scale.
+        self.spread = np.where(spread > 1e-9, spread, 1.0)
         self.scaled = rest / self.spread
 
     def labels(self, scaled: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -8,9 +8,12 @@ import io
 import json
 import multiprocessing
 import os
+import shutil
 import tomllib
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +24,9 @@ from tqdm import tqdm
 from twobody.errors import ParseError
 from twobody.files import publish, staging
 from twobody.text import decode, parse_number, quote, read_bytes, read_text
+from twobody.transfer import FOLDER
 
 Rows = list[list[str]]
-FOLDER = "transfer"  # below the results
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,15 @@ class Store:
         ParseError
             There are results of another file or archive.
         """
-        if self.file.exists():
-            self.check()
-            return
+        if not self.file.exists():
+            try:
+                self._complete(tasks, jobs)
+            except (FileNotFoundError, ParseError):
+                if not self.file.exists():  # else another run was first, with the same results
+                    raise
+        self.check()
+
+    def _complete(self, tasks: Mapping[str, Callable[[], Rows]], jobs: int) -> None:
         identity = "-".join(digest[:8] for digest in self.made_of.values())
         folder = self.file.parent / "partial" / f"{self.name}-{identity}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,10 +89,8 @@ class Store:
         card = "".join(f"{key} = {json.dumps(value)}\n" for key, value in self.made_of.items())
         packed = gzip.compress(text, compresslevel=9, mtime=0)
         _write(self.file.parent, {self.card.name: card.encode(), self.file.name: packed})
-        for key in tasks:
-            (folder / f"{key}.csv").unlink()
-        folder.rmdir()
-        if not any(folder.parent.iterdir()):
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # parts of other results
             folder.parent.rmdir()
 
     def check(self) -> None:
@@ -115,9 +122,11 @@ class Store:
         data = read_bytes(self.file)
         try:
             text = decode(gzip.decompress(data), self.file)
-        except (OSError, EOFError) as error:
-            raise ParseError(self.file, None, "a gzip file", str(error)) from error
-        header, *rows = csv.reader(io.StringIO(text))
+            header, *rows = csv.reader(io.StringIO(text), strict=True)
+        except ParseError:
+            raise
+        except (OSError, EOFError, zlib.error, csv.Error, ValueError) as error:
+            raise ParseError(self.file, None, "a gzip file of CSV", str(error)) from error
         columns = [*self.keys, *self.values]
         if header != columns:
             expected = f"the columns {', '.join(columns)}"

@@ -108,8 +108,10 @@ def read_pyg(root: PathLike) -> Structures:
     Raises
     ------
     ParseError
-        They are not there and cannot be downloaded.
+        There is no such folder, or they are not in it and cannot be downloaded.
     """
+    if not Path(root).is_dir():
+        raise ParseError(root, None, "a folder", "none")
     from torch_geometric.datasets import QM9  # noqa: PLC0415 - torch is loaded for this alone
 
     try:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from twobody import __version__
 from twobody.errors import ParseError
 from twobody.files import publish, staging
-from twobody.text import quote
+from twobody.text import quote, read_bytes
 from twobody.transfer.structures import Source
 
 _Float = NDArray[np.float64]
@@ -71,8 +73,11 @@ class Outcome:
 
     @property
     def validation_error(self) -> float:
-        """The least error on validation; a training that diverged has NaN behind it."""
-        return float(np.nanmin([error for _, error in self.curve]))
+        """The least error on validation; a training that diverged has NaN behind it.
+
+        Infinite where all are NaN, so that no other is chosen after it.
+        """
+        return min((error for _, error in self.curve if not np.isnan(error)), default=np.inf)
 
 
 def run_file(folder: Path, run: Run) -> Path:
@@ -84,7 +89,8 @@ def write_outcome(folder: Path, run: Run, outcome: Outcome) -> None:
     """Write what a training gave, whole or not at all."""
     said = {**asdict(run), **asdict(outcome), "version": __version__}
     del said["predictions"]
-    _write(folder, run_file(folder, run), f"# {json.dumps(said)}\n", outcome.predictions)
+    text = f"# {json.dumps(said)}\n{_csv(outcome.predictions)}"
+    _write(folder, run_file(folder, run), text)
 
 
 def read_outcome(path: Path) -> tuple[Run, Outcome]:
@@ -95,12 +101,13 @@ def read_outcome(path: Path) -> tuple[Run, Outcome]:
     ParseError
         The file is damaged, or named for another run.
     """
-    head, table = _read(path)
+    head, _, table = _unpacked(path).partition("\n")
+    predictions = _columns(path, table)
     try:
         said = dict(json.loads(head.removeprefix("# ")))
         run = Run(**{name: said.pop(name) for name in Run.__dataclass_fields__})
         said.pop("version")
-        columns = {str(name): table[name].to_numpy(np.float64) for name in table}
+        columns = {name: values.astype(np.float64) for name, values in predictions.items()}
         outcome = Outcome(predictions=columns, **said)
     except (ValueError, TypeError, KeyError) as error:
         raise ParseError(path, 1, "what is said of a run", quote(str(error))) from error
@@ -126,37 +133,52 @@ def write_values(folder: Path, source: Source) -> None:
     part = source.structures.take(source.test)
     columns = {"name": part.names, **part.targets}
     if not path.exists():
-        _write(folder, path, "", columns)
-        return
-    there = read_values(path)
-    values = np.stack([there[name] for name in part.targets if name in there])
-    wanted = np.round(np.stack(list(part.targets.values())), DIGITS)
-    if there["name"].tolist() != part.names.tolist() or not np.array_equal(values, wanted, True):
+        _write(folder, path, _csv(columns))
+    elif _unpacked(path) != _csv(columns):
         raise ParseError(path, None, "the test part of these data", "another; move it away")
 
 
 def read_values(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the values of a test: ``name``, and each target."""
-    table = _read(path, head=False)[1]
-    return {str(name): table[name].to_numpy() for name in table}
+    """Read the values of a test: ``name``, and each target.
+
+    Raises
+    ------
+    ParseError
+        The file is missing or damaged.
+    """
+    columns = _columns(path, _unpacked(path))
+    if "name" not in columns:
+        raise ParseError(path, 1, "the column name", quote(",".join(columns)))
+    return columns
 
 
-def _write(folder: Path, path: Path, head: str, columns: dict[str, NDArray[Any]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    text = pd.DataFrame(columns).to_csv(
+def _csv(columns: Mapping[str, NDArray[Any]]) -> str:
+    return pd.DataFrame(columns).to_csv(
         index=False, float_format=f"%.{DIGITS}f", lineterminator="\n"
     )
+
+
+def _write(folder: Path, path: Path, text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     with staging(folder) as staged:
-        data = gzip.compress((head + text).encode(), mtime=0)
-        (staged / path.name).write_bytes(data)
+        (staged / path.name).write_bytes(gzip.compress(text.encode(), mtime=0))
         publish([(staged / path.name, path)], folder)
 
 
-def _read(path: Path, *, head: bool = True) -> tuple[str, pd.DataFrame]:
+def _unpacked(path: Path) -> str:
     try:
-        text = gzip.decompress(path.read_bytes()).decode()
-        first, rest = text.split("\n", 1) if head else ("", text)
-        return first, pd.read_csv(io.StringIO(rest))
-    except (OSError, EOFError, ValueError) as error:
-        found = " ".join(str(error).split())
-        raise ParseError(path, None, "predictions in CSV, compressed", found) from error
+        return gzip.decompress(read_bytes(path)).decode()
+    except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _columns(path: Path, text: str) -> dict[str, NDArray[Any]]:
+    try:
+        table = pd.read_csv(io.StringIO(text), dtype={"name": str})  # of MD17 they are numbers
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    return {str(name): table[name].to_numpy() for name in table}
+
+
+def _damaged(path: Path, error: Exception) -> ParseError:
+    return ParseError(path, None, "predictions in CSV, compressed", " ".join(str(error).split()))

@@ -13,6 +13,7 @@ from twobody.benchmark.evaluate import Errors, element_draws, separable
 from twobody.benchmark.periodic import place
 from twobody.benchmark.table import significant
 from twobody.elements import ATOMIC_NUMBERS
+from twobody.errors import ParseError
 from twobody.pairs import Pairs
 from twobody.transfer import crystals, diatomics
 from twobody.transfer.spectroscopy import GroundStates
@@ -21,11 +22,21 @@ _Float = NDArray[np.float64]
 Cells = dict[str, dict[tuple[str, ...], Errors]]
 """Errors by model and column of a table."""
 
-_MARKED = re.compile(r"(?ms)^(<!-- transfer: ([a-z_]+) -->\n).*?^(<!-- end of transfer -->)$")
+_MARKED = re.compile(r"(?ms)^(<!-- transfer: (\w+) -->\n).*?^(<!-- end of transfer -->)$")
 
 
 def with_tables(page: str, tables: Mapping[str, str]) -> str:
-    """Return the text of a page with these of its marked tables as the results have them now."""
+    """Return the text of a page with these of its marked tables as the results have them now.
+
+    Raises
+    ------
+    ParseError
+        The page has no place for one of them.
+    """
+    places = {found[2] for found in _MARKED.finditer(page)}
+    for name in tables:
+        if name not in places:
+            raise ParseError(None, None, f"a place for the table {name} in the page", "none")
     return _MARKED.sub(
         lambda found: (
             f"{found[1]}\n{tables[found[2]]}\n{found[3]}" if found[2] in tables else found[0]
@@ -123,7 +134,7 @@ def _differences_table(
         for one, other in compared
         if one in cells and other in cells
     ]
-    return _table(["", *heads], rows)
+    return markdown_table(["", *heads], rows)
 
 
 def _difference(one: Errors, other: Errors) -> str:
@@ -167,7 +178,7 @@ def raw_table(errors: pd.DataFrame) -> str:
         rows += [_raw_row(f"R_e [Å], an atom of group {group}", named[chosen])]
     rows += [_raw_row("I [eV], Koopmans' theorem", errors["ip_ev"].dropna())]
     head = ["", "n", "mean absolute error", "median absolute error", "mean error"]
-    return _table(head, [row for row in rows if int(row[1]) >= FEWEST])
+    return markdown_table(head, [row for row in rows if int(row[1]) >= FEWEST])
 
 
 FEWEST = 10
@@ -288,9 +299,10 @@ def _errors_table(
                 text += f"<br>{notes[model][column]}"
             row.append(text)
         rows.append(row)
-    return _table(["model", "what it sees", *heads], rows)
+    return markdown_table(["model", "what it sees", *heads], rows)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table in Markdown, a line for each row."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
