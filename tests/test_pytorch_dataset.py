@@ -148,7 +148,7 @@ def test_what_a_collate_function_changes_before_the_default_one_is_not_lost(chan
 
 
 def test_where_no_archive_is_the_message_says_what_makes_one(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"`python build_dataset\.py` makes"):
+    with pytest.raises(FileNotFoundError, match=r"`python -m twobody build` makes"):
         TwoBodyDataset(tmp_path / "dataset_combined.npz")
 
 

@@ -10,7 +10,14 @@ from twobody.benchmark.targets import METAL_LIKE, targets
 from twobody.encodings import ENCODINGS
 from twobody.models import MODELS
 from twobody.models.egnn import EquivariantNetwork
-from twobody.models.graphs import DimeNetwork, GCNNetwork, SchNetwork, ViSNetwork, bond_edges
+from twobody.models.graphs import (
+    DimeNetwork,
+    GCNNetwork,
+    SchNetwork,
+    ViSNetwork,
+    bond_edges,
+    graph_of,
+)
 from twobody.models.images import BothWays
 from twobody.models.tabular import BondExpansion
 from twobody.models.train import Sizes
@@ -71,9 +78,8 @@ def test_coordinates_of_egnn_go_along_with_a_motion(motion, batch):
     net = made(EquivariantNetwork)
     for layer in net.layers:  # a step that can be seen
         layer.step[-1].weight.data *= 1000
-    nodes = batch["nodes"].flatten(0, 1)
-    _, x = net.features_and_coordinates(nodes, batch["positions"])
-    _, of_moved = net.features_and_coordinates(nodes, moved(batch, motion)["positions"])
+    _, x = net.features_and_coordinates(graph_of(batch))
+    _, of_moved = net.features_and_coordinates(graph_of(moved(batch, motion)))
     assert (x - batch["positions"].flatten(0, 1)).abs().max() > 0.1
     expected = torch.from_numpy(MOTIONS[motion](x.detach().numpy()))
     torch.testing.assert_close(of_moved, expected, rtol=1e-9, atol=1e-9)

@@ -56,7 +56,7 @@ def test_weights_are_those_of_the_epoch_that_validates_best(samples, monkeypatch
     monkeypatch.setattr(MLP, "recipe", Recipe(epochs=3))
     model = MLP(0, LABELS, "cpu", quick=False, split="pair")
     model.fit(samples, samples)
-    for name, tensor in model._net.state_dict().items():
+    for name, tensor in model.net.state_dict().items():
         assert torch.equal(tensor, states[1][name])
 
 
