@@ -136,12 +136,13 @@ def crystals(jobs: int, page: bool, results: Path, archive: Path) -> None:
     What the results hold already is not computed again.
     """
     with _errors_in_a_line():
-        if elemental.published_folder() is None:
-            click.echo("elementembeddings is not installed: no published vectors", err=True)
-        elemental.run_crystals(archive, results, jobs)
         pairs = read(archive)
         elements = elemental.elements_of(pairs)
-        predictions = elemental.store(pairs, results).read()
+        store = elemental.store(pairs, results)
+        if elemental.published_folder() is None and not store.file.exists():
+            click.echo("elementembeddings is not installed: no published vectors", err=True)
+        elemental.run_crystals(archive, results, jobs)
+        predictions = store.read()
         cells, r_squared = scores.crystal_errors(
             predictions, elements, elemental.crystals(elements)
         )
