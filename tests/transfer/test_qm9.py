@@ -104,14 +104,15 @@ def test_molecules_of_torch_geometric_have_the_same_units(tmp_path, monkeypatch)
     datasets = pytest.importorskip("torch_geometric.datasets")
     ours = read_qm9pack(write(tmp_path / "files", [METHANE], [WATER], [ACETYLENE]))
     y = torch.zeros(3, 19)  # its 19 properties, energies in eV
-    for row, (homo, lumo, gap, u0) in enumerate(
+    for row, (homo, lumo, gap, u0_atomisation) in enumerate(
         [
-            (-0.3877, 0.1171, 0.5048, -40.47893),
-            (-0.2928, 0.0687, 0.3615, -76.404702),
-            (-0.2845, 0.0506, 0.3351, -77.308427),
+            (-0.3877, 0.1171, 0.5048, -17.172181),
+            (-0.2928, 0.0687, 0.3615, -9.240360),
+            (-0.2845, 0.0506, 0.3351, -16.716961),
         ]
     ):
-        y[row, [2, 3, 4, 7]] = torch.tensor([homo, lumo, gap, u0]) * module.HARTREE
+        y[row, 2:5] = torch.tensor([homo, lumo, gap]) * module.HARTREE
+        y[row, 12] = u0_atomisation
     data = SimpleNamespace(
         y=y,
         z=torch.from_numpy(ours.atomic_numbers),

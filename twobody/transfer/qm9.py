@@ -123,7 +123,7 @@ def read_pyg(root: PathLike) -> Structures:
     data, slices = dataset._data, dataset.slices  # noqa: SLF001 - a loop over 130,831 takes a minute
     y = data.y.double().numpy()
     offsets, numbers = slices["z"].numpy(), data.z.numpy()
-    columns = (y[:, 4], y[:, 2], y[:, 3], y[:, 7] - _of_atoms(numbers, offsets))
+    columns = (y[:, 4], y[:, 2], y[:, 3], y[:, 12])  # 12: U0 less that of the atoms
     targets = dict(zip(TARGETS, columns, strict=True))
     return Structures(np.array(data.name), offsets, numbers, data.pos.double().numpy(), targets)
 
