@@ -422,6 +422,7 @@ def test_a_pickle_that_runs_commands_runs_none_and_is_named_by_every_mode(built,
     assert not built.with_name("executed").exists()
 
 
+@pytest.mark.trust
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
 def test_every_mode_reads_what_it_opened_once(built, small_raw_data, tmp_path, monkeypatch):
     """A build may put another archive in its place meanwhile."""

@@ -89,8 +89,9 @@ def test_a_negative_population_is_legal_and_does_not_end_the_table():
     assert len(orbitals.population) == 18
 
 
-def test_every_real_file_is_read_as_by_column():
-    for path in sorted(RAW_DATA.glob("*/detailed.out")):
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.trust)])
+def test_every_real_file_is_read_as_by_column(step):
+    for path in sorted(RAW_DATA.glob("*/detailed.out"))[::step]:
         text = path.read_text()
         expected = oracle.detailed_out(text)
         del expected["orbitals.label"]

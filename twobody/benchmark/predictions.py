@@ -232,17 +232,23 @@ def _places(
     row_of = {pair_and_fold: row for row, pair_and_fold in enumerate(tested)}
     names = set(rows.names.tolist())
     taken: dict[tuple[int, int], int] = {}
+    fold_of: dict[str, int] = {}  # the same few texts stand in all rows
+    seed_of: dict[str, int] = {}
     for line, (name, fold, part, number, *_) in enumerate(cells, start=2):
         if name not in names:
             raise ParseError(path, line, "the name of a pair of the benchmark", quote(name))
-        row = row_of.get((name, parse_integer(fold, path, line, "a fold")))
+        if fold not in fold_of:
+            fold_of[fold] = parse_integer(fold, path, line, "a fold")
+        if number not in seed_of:
+            seed_of[number] = parse_integer(number, path, line, "a seed")
+        row = row_of.get((name, fold_of[fold]))
         if row is None:
             own = ", ".join(map(str, rows.folds[rows.names == name].tolist()))
             expected = f"a fold of {split} that tests {name}: {own}"
             raise ParseError(path, line, expected, quote(fold))
         if part != rows.parts[row]:
             raise ParseError(path, line, f"part {rows.parts[row]} for {name}", quote(part))
-        place = parse_integer(number, path, line, "a seed"), row
+        place = seed_of[number], row
         if place in taken:
             expected = f"{name} once in fold {fold} with seed {number}"
             raise ParseError(path, line, expected, f"it in line {taken[place]} too")
