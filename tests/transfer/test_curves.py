@@ -72,6 +72,7 @@ def test_the_same_outcome_is_the_same_file(tmp_path):
         (gzip.compress(b"E_g_eV\n1\n"), ":1: expected what is said of a run"),
         (gzip.compress(b"# 5\nE_g_eV\n1\n"), ":1: expected what is said of a run"),
     ],
+    ids=["cut", "no text", "not compressed", "nothing said", "no head", "a number"],
 )
 def test_a_damaged_file_is_one_clear_error(data, message, tmp_path):
     path = run_file(tmp_path, RUN)

@@ -97,7 +97,7 @@ def test_missing_and_damaged_results_are_refused(tmp_path):
         data[:-12],
         data[:10] + bytes(30),
         gzip.compress(b"", mtime=0),
-        gzip.compress(b'a,"b\n'),
+        gzip.compress(b'a,"b\n', mtime=0),
     )
     for bad in damaged:
         file.write_bytes(bad)
