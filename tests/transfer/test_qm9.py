@@ -62,7 +62,7 @@ def test_more_molecules_than_there_are_are_refused():
 
 
 def test_where_qm9pack_is_not_installed_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    monkeypatch.setattr(module, "data_folder", lambda _: None)
     with pytest.raises(ParseError, match="pip install qm9pack"):
         qm9(10)
 

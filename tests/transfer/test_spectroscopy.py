@@ -127,7 +127,7 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 def test_without_the_package_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(spectroscopy, "find_spec", lambda _: None)
+    monkeypatch.setattr(spectroscopy, "data_folder", lambda _: None)
     with pytest.raises(ParseError, match=r"pip install diatomics.* or its file given with"):
         installed_file()
 

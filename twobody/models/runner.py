@@ -121,14 +121,15 @@ def smaller(samples: Samples, n: int) -> Samples:
 
 
 @cache
-def _pairs(archive: Path) -> Pairs:
+def pairs_of(archive: Path) -> Pairs:
+    """Read an archive, once in each process."""
     return read(archive)
 
 
 @cache
 def _task(archive: Path, split: str, track: str, encoding: str | None) -> Task:
     encoding = encoding if track == "density" else None
-    return Task(split, track, archive, encoding, pairs=_pairs(archive))
+    return Task(split, track, archive, encoding, pairs=pairs_of(archive))
 
 
 def device_name(device: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 SPATIAL = ("schnet", "egnn", "visnet", "dimenet")
 """The models that read nothing but atoms, positions and edges, which every structure has."""
 
@@ -18,3 +21,9 @@ DATA = ("qm9", "md17", "crysmtm-id", "crysmtm-ood")
 
 FOLDER = "transfer"
 """Where results of this part lie, below the results of the benchmark."""
+
+
+def data_folder(package: str) -> Path | None:
+    """Return the folder ``data`` of an installed package, which is not imported."""
+    spec = find_spec(package)
+    return None if spec is None or spec.origin is None else Path(spec.origin).with_name("data")

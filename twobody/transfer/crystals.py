@@ -13,14 +13,12 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.archive import read
 from twobody.benchmark.descriptors import descriptors
 from twobody.benchmark.evaluate import labels_digest
 from twobody.benchmark.periodic import BLOCKS, place
@@ -28,9 +26,11 @@ from twobody.benchmark.targets import METAL_LIKE, TARGETS
 from twobody.benchmark.task import all_samples
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import ParseError
+from twobody.models.runner import pairs_of
 from twobody.models.scaling import LOGARITHMS, ROOTS
 from twobody.pairs import Pairs
 from twobody.text import decode, parse_number, quote, read_bytes
+from twobody.transfer import data_folder
 from twobody.transfer.parts import Rows, Store, cell
 from twobody.transfer.probe import leave_one_out
 
@@ -112,10 +112,8 @@ def crystals(elements: Sequence[str]) -> dict[str, _Float]:
 
 def published_folder() -> Path | None:
     """Return the folder of vectors of an installed ``elementembeddings``, which is not imported."""
-    spec = find_spec("elementembeddings")
-    if spec is None or spec.origin is None:
-        return None
-    return Path(spec.origin).parent / "data" / "element_representations"
+    folder = data_folder("elementembeddings")
+    return None if folder is None else folder / "element_representations"
 
 
 def read_vectors(path: Path) -> dict[str, _Float]:
@@ -251,14 +249,9 @@ def elements_of(pairs: Pairs) -> list[str]:
     return [symbols[k] for k in np.flatnonzero(np.isfinite(values).any(axis=0))]
 
 
-@cache
-def _content(archive: Path) -> Pairs:
-    return read(archive)
-
-
 def _task(archive: Path, model: str, seed: int) -> Rows:
     """Return the rows of the file of predictions that one set of vectors gives."""
-    pairs = _content(archive)
+    pairs = pairs_of(archive)
     elements = elements_of(pairs)
     values = probed(vectors_of(model, seed, pairs), elements, crystals(elements))
     return [
@@ -296,7 +289,7 @@ def run_crystals(archive: Path, results: Path, jobs: int = 1) -> None:
     ParseError
         ASE is not installed, a file cannot be read, or there are results of other ones.
     """
-    pairs = _content(archive)
+    pairs = pairs_of(archive)
     left_out = () if published_folder() else PUBLISHED
     tasks = {
         f"{model.replace(', ', '-').replace(' ', '_')}-{seed}": partial(_task, archive, model, seed)

@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from twobody.archive import read
 from twobody.benchmark.task import Samples, all_samples
-from twobody.models.runner import in_processes
+from twobody.models.runner import in_processes, pairs_of
 from twobody.transfer.crysmtm import crysmtm
 from twobody.transfer.finetune import RATES, Learner, n_steps
 from twobody.transfer.qm9 import qm9
@@ -103,7 +102,7 @@ def _source(origin: Origin, most: int) -> Source:
 
 @cache
 def _pairs(archive: Path) -> Samples:
-    return all_samples(read(archive), "geometry")
+    return all_samples(pairs_of(archive), "geometry")
 
 
 def train_missing(

@@ -10,18 +10,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.archive import read
 from twobody.benchmark.descriptors import descriptors
 from twobody.benchmark.evaluate import labels_digest
 from twobody.benchmark.periodic import place
 from twobody.benchmark.task import all_samples
 from twobody.elements import COVALENT_RADII
+from twobody.models.runner import pairs_of
 from twobody.pairs import Pairs
 from twobody.transfer.parts import Rows, Store, cell
 from twobody.transfer.probe import RIDGE, RIDGE_OR_GP, Probe
@@ -265,14 +265,9 @@ def features_of(
     return found
 
 
-@cache
-def _content(archive: Path) -> Pairs:
-    return read(archive)
-
-
 def _task(source: Path, archive: Path, pretraining: str) -> Rows:
     """Return the rows of the file of predictions that the folds of a pretraining give."""
-    pairs = _content(archive)
+    pairs = pairs_of(archive)
     states = read_ground_states(source, np.unique(pairs.elements).tolist())
     rows = rows_of(states.names, pairs)
     group = [fold for fold in folds(states.names) if fold.pretraining == pretraining]
@@ -316,7 +311,7 @@ def run_diatomics(source: Path, archive: Path, results: Path, jobs: int = 1) -> 
     ParseError
         A file cannot be read, or there are results of other ones.
     """
-    pairs = _content(archive)
+    pairs = pairs_of(archive)
     states = read_ground_states(source, np.unique(pairs.elements).tolist())
     tasks = {
         fold.pretraining: partial(_task, source, archive, fold.pretraining)

@@ -61,10 +61,9 @@ class StructureNetwork(nn.Module):
         super().__init__()
         self.body = body
         self.register_buffer("extensive", torch.tensor(extensive))
-        of_atom = (
+        self.head = (
             nn.Identity() if isinstance(body, DimeNetwork) else Head(body.width, len(extensive))
         )
-        self.head = of_atom
 
     def forward(self, batch: Batch) -> Tensor:
         """Return float32 [n, n_targets]."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import ParseError
 from twobody.text import PathLike, quote
+from twobody.transfer import data_folder
 from twobody.transfer.structures import Source, Structures
 
 HARTREE = 27.211386245988
@@ -72,11 +72,11 @@ def installed_folder() -> Path:
     ParseError
         It is not installed.
     """
-    spec = find_spec("qm9pack")
-    if spec is None or spec.origin is None:
+    folder = data_folder("qm9pack")
+    if folder is None:
         expected = "the package qm9pack (python -m pip install qm9pack), or a folder of PyG's QM9"
         raise ParseError("QM9", None, expected, "no such package")
-    return Path(spec.origin).parent / "data"
+    return folder
 
 
 def read_qm9pack(folder: PathLike) -> Structures:

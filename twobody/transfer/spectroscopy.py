@@ -14,7 +14,6 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import ParseError
 from twobody.text import PathLike, parse_number, quote, read_bytes
+from twobody.transfer import data_folder
 
 _Float = NDArray[np.float64]
 
@@ -135,11 +135,11 @@ def installed_file() -> Path:
     ParseError
         It is not installed.
     """
-    spec = find_spec("diatomics")
-    if spec is None or spec.origin is None:
+    folder = data_folder("diatomics")
+    if folder is None:
         expected = "the package diatomics (pip install diatomics, Python 3.13), or its file given"
         raise ParseError("diatomics", None, f"{expected} with --diatomics", "neither")
-    return Path(spec.origin).with_name("data") / "moleculedata.csv"
+    return folder / "moleculedata.csv"
 
 
 def read_ground_states(path: PathLike, elements: Sequence[str]) -> GroundStates:
