@@ -31,8 +31,8 @@ from twobody.models.scaling import LOGARITHMS, ROOTS
 from twobody.pairs import Pairs
 from twobody.text import decode, parse_number, quote, read_bytes
 from twobody.transfer import data_folder
-from twobody.transfer.parts import Rows, Store, cell
 from twobody.transfer.probe import leave_one_out
+from twobody.transfer.store import Rows, Store, cell
 
 _Float = NDArray[np.float64]
 Vectors = Mapping[str, _Float]

@@ -23,9 +23,9 @@ from twobody.benchmark.task import all_samples
 from twobody.elements import COVALENT_RADII
 from twobody.models.runner import pairs_of
 from twobody.pairs import Pairs
-from twobody.transfer.parts import Rows, Store, cell
 from twobody.transfer.probe import RIDGE, RIDGE_OR_GP, Probe
 from twobody.transfer.spectroscopy import GroundStates, read_ground_states
+from twobody.transfer.store import Rows, Store, cell
 
 _Float = NDArray[np.float64]
 _Index = NDArray[np.int64]

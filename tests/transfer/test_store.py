@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from twobody.errors import ParseError
-from twobody.transfer.parts import Store, cell
+from twobody.transfer.store import Store, cell
 
 TASKS = {f"fold-{k}": partial(list, [["pair", f"X{k}", str(k), ""]]) for k in range(4)}
 

@@ -6,13 +6,10 @@ import csv
 import gzip
 import io
 import json
-import multiprocessing
-import os
 import shutil
 import tomllib
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +20,7 @@ from tqdm import tqdm
 
 from twobody.errors import ParseError
 from twobody.files import publish, staging
+from twobody.models.runner import in_processes
 from twobody.text import decode, parse_number, quote, read_bytes, read_text
 from twobody.transfer import FOLDER
 
@@ -81,7 +79,9 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         pending = {k: task for k, task in tasks.items() if not (folder / f"{k}.csv").exists()}
         with tqdm(total=len(tasks), initial=len(tasks) - len(pending), disable=None) as bar:
-            for key, rows in _done(pending, jobs):
+            for (key, _), rows in in_processes(_done, list(pending.items()), jobs):
+                if isinstance(rows, Exception):
+                    raise rows
                 _write(folder, {f"{key}.csv": _format(rows)})
                 bar.update(1)
         parts = [read_bytes(folder / f"{key}.csv") for key in tasks]
@@ -147,20 +147,8 @@ def cell(value: float) -> str:
     return "" if np.isnan(value) else f"{value:.5g}"
 
 
-def _done(tasks: Mapping[str, Callable[[], Rows]], jobs: int) -> Iterator[tuple[str, Rows]]:
-    if jobs == 1:
-        for key, task in tasks.items():
-            yield key, task()
-        return
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers inherit
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(task): key for key, task in tasks.items()}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+def _done(task: tuple[str, Callable[[], Rows]]) -> Rows:
+    return task[1]()
 
 
 def _format(rows: Sequence[Sequence[str]]) -> bytes:
