@@ -19,7 +19,7 @@ from twobody.models.graphs import SchNet
 from twobody.models.repulsion import Repulsion, repulsive_energy
 from twobody.models.scaling import ENERGIES, Scaler
 from twobody.models.tabular import MLP
-from twobody.models.train import Recipe
+from twobody.models.train import Recipe, _mean_errors, _shuffled
 
 LABELS = (*targets("geometry"), METAL_LIKE)
 
@@ -66,6 +66,27 @@ def test_missing_labels_are_left_out(samples):
     model = mlp()
     model.fit(replace(samples, targets=holes), samples)
     assert all(np.isfinite(values).all() for values in model.predict(samples).values())
+
+
+def test_an_error_is_the_mean_over_the_pairs_that_have_the_label():
+    scaled = np.array([[1.0, np.nan, np.nan], [4.0, 7.0, np.nan]])
+    known = np.isfinite(scaled)
+    columns = {"scaled": np.where(known, scaled, 0.0), "known": known.astype(float)}
+    data = {name: torch.from_numpy(values) for name, values in columns.items()}
+    predicted = torch.tensor([[2.0, 9.0, 9.0], [2.0, 5.0, 9.0]])
+    assert _mean_errors(predicted, data).tolist() == [1.5, 2.0, 0.0]
+
+
+def test_batches_are_the_rows_that_a_permutation_gives_and_each_pair_is_in_one():
+    data = {"metal": torch.arange(10.0)[:, None], "nodes": torch.arange(60.0).view(10, 2, 3)}
+    torch.manual_seed(5)
+    batches = list(_shuffled(data, 3))
+    torch.manual_seed(5)
+    for batch, rows in zip(batches, torch.randperm(10).chunk(3), strict=True):
+        assert batch.keys() == data.keys()
+        assert all(torch.equal(batch[name], data[name][rows]) for name in data)
+    pairs = torch.cat([batch["metal"] for batch in batches]).flatten()
+    assert sorted(pairs.tolist()) == list(range(10))
 
 
 def test_a_metal_has_no_gap(samples):

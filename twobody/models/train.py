@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -26,7 +26,9 @@ from twobody.text import PathLike
 _Float = NDArray[np.float64]
 Batch = dict[str, Tensor]
 """Tensors of b pairs: ``nodes`` float32 [b, 2, F] and, where the track shows them, ``bonds``
-[b, 2] (`bond_columns`), ``positions`` [b, 2, 3] [Å] and ``images`` [b, 10, 32, 32]."""
+[b, 2] (`bond_columns`), ``positions`` [b, 2, 3] [Å] and ``images`` [b, 10, 32, 32]. In training and
+validation beside them, unseen by networks, ``scaled`` targets [b, n_targets], 0 where missing,
+``known`` [b, n_targets], 0 there and else 1, and ``metal`` [b, 1]."""
 
 
 @dataclass(frozen=True)
@@ -189,23 +191,26 @@ class NetworkModel:
             arrays["positions"] = samples.positions
         if samples.images is not None:
             arrays["images"] = self.features.pixels(samples.images)
+        return self._on_device(arrays)
+
+    def _on_device(self, arrays: Mapping[str, NDArray[Any]]) -> Batch:
         return {
             name: torch.from_numpy(array.astype(np.float32)).to(self.device)
             for name, array in arrays.items()
         }
 
-    def _data(self, samples: Samples) -> _Data:
+    def _data(self, samples: Samples) -> Batch:
         labels = labels_of(samples)
         scaled = self._scaler.scaled(labels, self.features.sums(samples))
-        columns = (scaled, labels[METAL_LIKE])
-        on_device = (torch.from_numpy(c.astype(np.float32)).to(self.device) for c in columns)
-        return _Data(self._batch(samples), *on_device)
+        known, metal = np.isfinite(scaled), labels[METAL_LIKE][:, None]
+        columns = {"scaled": np.where(known, scaled, 0.0), "known": known, "metal": metal}
+        return self._batch(samples) | self._on_device(columns)
 
-    def _train(self, train: _Data, validation: _Data | None, cycle: int, epochs: int) -> int:
+    def _train(self, train: Batch, validation: Batch | None, cycle: int, epochs: int) -> int:
         """Train for some epochs of a cycle; return the number of the best, whose weights stay."""
         torch.backends.cudnn.deterministic = True
         torch.manual_seed(self._seed)
-        recipe, n = self.recipe, len(train.metal)
+        recipe, n = self.recipe, len(train["metal"])
         n_batches = max(1, n // recipe.batch)
         net = self.net = self.network(self.sizes).to(self.device)
         optimizer = torch.optim.AdamW(
@@ -217,44 +222,39 @@ class NetworkModel:
         least, best, state = torch.inf, epochs, net.state_dict()
         for epoch in range(1, epochs + 1):
             net.train()
-            for rows in torch.randperm(n, device=self.device).chunk(n_batches):
+            for batch in _shuffled(train, n_batches):
                 optimizer.zero_grad()
-                _loss(net, train.take(rows), recipe.metal_weight).backward()  # type: ignore[no-untyped-call]
+                _loss(net, batch, recipe.metal_weight).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
             if validation is not None and (error := _error(net, validation)) < least:
-                least, best, state = error, epoch, copy.deepcopy(net.state_dict())
+                least, best = error, epoch
+                state = {name: values.clone() for name, values in net.state_dict().items()}
         net.load_state_dict(state)
         return best
 
 
-@dataclass(frozen=True)
-class _Data:
-    """A part on the device: `scaled` float32 [n, n_targets], NaN where missing; `metal` [n]."""
-
-    batch: Batch
-    scaled: Tensor
-    metal: Tensor
-
-    def take(self, rows: Tensor) -> _Data:
-        batch = {name: values[rows] for name, values in self.batch.items()}
-        return _Data(batch, self.scaled[rows], self.metal[rows])
+def _shuffled(data: Batch, n_batches: int) -> Iterator[Batch]:
+    """Split the pairs at random: one permutation of each tensor, of which batches are views."""
+    metal = data["metal"]
+    rows = torch.randperm(len(metal), device=metal.device)
+    parts = (values[rows].chunk(n_batches) for values in data.values())
+    return (dict(zip(data, batch, strict=True)) for batch in zip(*parts, strict=True))
 
 
-def _mean_errors(outputs: Tensor, scaled: Tensor) -> Tensor:
+def _mean_errors(predicted: Tensor, data: Batch) -> Tensor:
     """Average the absolute error of each target over the pairs that have it."""
-    known = torch.isfinite(scaled)
-    errors = torch.where(known, outputs - scaled.nan_to_num(), 0.0).abs()
-    return errors.sum(dim=0) / known.sum(dim=0).clamp(min=1)
+    errors = ((predicted - data["scaled"]) * data["known"]).abs()
+    return errors.sum(dim=0) / data["known"].sum(dim=0).clamp(min=1)
 
 
-def _loss(net: nn.Module, data: _Data, metal_weight: float) -> Tensor:
-    outputs = net(data.batch)
-    cross_entropy = binary_cross_entropy_with_logits(outputs[:, -1], data.metal)
-    return _mean_errors(outputs[:, :-1], data.scaled).mean() + metal_weight * cross_entropy
+def _loss(net: nn.Module, data: Batch, metal_weight: float) -> Tensor:
+    predicted, metal = net(data).tensor_split([-1], dim=1)
+    cross_entropy = binary_cross_entropy_with_logits(metal, data["metal"])
+    return _mean_errors(predicted, data).mean() + metal_weight * cross_entropy
 
 
-def _error(net: nn.Module, data: _Data) -> float:
+def _error(net: nn.Module, data: Batch) -> float:
     net.eval()
     with torch.no_grad():
-        return float(_mean_errors(net(data.batch)[:, :-1], data.scaled).mean())
+        return float(_mean_errors(net(data)[:, :-1], data).mean())
