@@ -77,6 +77,7 @@ class ModelInfo:
 
 _ALL = ("elements", "geometry", "density")
 _ELEMENTS = "elements (by name on pair, else by descriptors)"
+_COLUMNS = f"{_ELEMENTS}, bond length, populations: what the track shows"
 _IMAGES = "all ten channels (energies on top of the fit of elements that all networks use)"
 
 MODELS: Mapping[str, ModelInfo] = {
@@ -100,9 +101,8 @@ MODELS: Mapping[str, ModelInfo] = {
         " from descriptors): the repulsive energy is a formula",
         seeded=False,
     ),
-    "mlp": ModelInfo(
-        "tabular:MLP", _ALL, f"{_ELEMENTS}, bond length, populations: what the track shows"
-    ),
+    "mlp": ModelInfo("tabular:MLP", _ALL, _COLUMNS),
+    "mlp_large": ModelInfo("tabular:LargeMLP", _ALL, f"{_COLUMNS}; wider, trained longer"),
     "gcn": ModelInfo(
         "graphs:GCN",
         ("elements",),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from twobody.benchmark.task import Samples
 from twobody.models.features import labels_of
 from twobody.models.graphs import GCN, SchNet
-from twobody.models.tabular import MLP, Head
+from twobody.models.tabular import Head, LargeMLP
 from twobody.models.train import NetworkModel, Recipe
 
 _Float = NDArray[np.float64]
@@ -57,7 +57,7 @@ class FrozenGCN(Frozen, GCN):
     """It knows elements by name alone: what it knows of them, pairs have taught it."""
 
 
-class FrozenMLP(Frozen, MLP):
+class FrozenMLP(Frozen, LargeMLP):
     """Names, descriptors and bond length."""
 
 
@@ -70,7 +70,7 @@ NETWORKS: Mapping[str, type[Frozen]] = {
     "mlp": FrozenMLP,
     "schnet": FrozenSchNet,
 }
-"""By the name of their row in the benchmark."""
+"""By name; the MLP is the large one."""
 
 HOW = ("trained", "permuted", "untrained")
 """On the labels; on labels that belong to other pairs, dealt out at random; not at all."""
