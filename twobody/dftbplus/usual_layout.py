@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
 from typing import NamedTuple
 
 import numpy as np
@@ -180,9 +181,11 @@ class _Layout:
         """Return which of n bodies fit, and the numbers [n, ...] of each name and field."""
         characters = np.frombuffer(b"".join(bodies), np.uint8).reshape(len(bodies), -1)
         fits, values = self.form.numbers(characters)
-        columns = {name: values[:, places] for name, places in self.names.items()}
-        for name, printed in _ENERGY_FIELDS.items():
-            columns[name] = columns["hartree"][:, _ENERGIES.index(printed)]
+        columns = {
+            name: values[:, places if len(places) > 1 else places[0]]
+            for name, places in self.names.items()
+        }
+        columns["hartree"] = values[:, [i - 1 for i in self.names["ev"]]]
         atom, l, m = self.orbitals
         orbitals = dense_orbitals(atom, l, m, columns["orbitals"])
         constant = {"num_atoms": 2.0, "scc_converged": 1.0, "geometry_converged": 1.0}
@@ -227,91 +230,26 @@ def _layout(keys: bytes) -> _Layout | None:
 
 _FIELD = re.compile(r" #*@\.@+")
 _ORBITALS = (("s",), ("p_y", "p_z", "p_x"), ("d_xy", "d_yz", "d_z2", "d_xz", "d_x2-y2"))  # by l, m
-_ENERGIES = (
-    *("Fermi level", "Band energy", "TS", "Band free energy (E-TS)", "Extrapolated E(0K)"),
-    *("Energy H0", "Energy SCC", "Total Electronic energy", "Repulsive energy", "Total energy"),
-    *("Extrapolated to 0", "Total Mermin free energy", "Force related energy"),
-)
-_ENERGY_FIELDS = {
-    "fermi_level": "Fermi level",
-    "band_energy": "Band energy",
-    "electronic_energy": "Total Electronic energy",
-    "repulsive_energy": "Repulsive energy",
-    "total_energy": "Total energy",
-    "mermin_free_energy": "Total Mermin free energy",
-}
+_BODY = (files("twobody.dftbplus") / "usual_layout.txt").read_text(encoding="utf-8").splitlines()
 
 
 def _picture(shells: Sequence[tuple[int, int, int]]) -> tuple[str, list[str]]:
-    """Draw the body, and name its numbers in their order.
+    """Draw the body of pairs that have these shells, and name its numbers in their order.
 
-    A ``?`` is any character, an ``@`` a digit, and a ``#`` a blank, a minus or a digit. Before each
-    number is a blank, so that it stands apart from what is before it.
+    In ``usual_layout.txt`` a ``?`` is any character, an ``@`` a digit, and a ``#`` a blank, a minus
+    or a digit. Before each number is a blank, so that it stands apart from what is before it. What
+    the numbers of a line are follows an arrow.
     """
+    orbitals = [(*s, m, label) for s in shells for m, label in enumerate(_ORBITALS[s[2]], -s[2])]
+    lines: list[str] = []
     names: list[str] = []
-
-    def number(name: str, width: int, decimals: int = 8) -> str:
-        names.append(name)
-        return f" {'#' * (width - decimals - 3)}@.{'@' * decimals}"
-
-    def energies(printed: Sequence[str]) -> list[str]:
-        return [
-            f"{name + ':':31}{number('hartree', 18, 10)} H{number('ev', 18, 4)} eV"
-            for name in printed
-        ]
-
-    def vector(name: str, width: int) -> str:
-        return "".join(number(name, width) for _ in range(3))
-
-    lines = [
-        *("?" * _SYMBOL + vector("positions", 16) + number("populations", 16) for _ in range(2)),
-        _RULER,
-        "",
-        "Coordinates of moved atoms (au):",
-        *(f"{atom:5}{vector('moved_positions', 16)}" for atom in (1, 2)),
-        "",
-        f" Total charge:{number('total_charge', 15)}",
-        "",
-        " Atomic gross charges (e)",
-        " Atom           Charge",
-        *(f"{atom:5}{number('charges', 17)}" for atom in (1, 2)),
-        "",
-        f"Nr. of electrons (up):{number('electrons', 16)}",
-        "Atom populations (up)",
-        " Atom       Population",
-        *(f"{atom:5}{number('atom_populations', 17)}" for atom in (1, 2)),
-        "",
-        "l-shell populations (up)",
-        " Atom Sh.   l       Population",
-        *(f"{atom:5}{shell:4}{l:4}{number('shells', 17)}" for atom, shell, l in shells),
-        "",
-        "Orbital populations (up)",
-        " Atom Sh.   l   m       Population  Label",
-        *(
-            f"{atom:5}{shell:4}{l:4}{m:4}{number('orbitals', 17)}  {label}"
-            for atom, shell, l in shells
-            for m, label in enumerate(_ORBITALS[l], start=-l)
-        ),
-        "",
-        *energies(_ENERGIES[:5]),
-        f"Input / Output electrons (q):{number('', 18, 10)}{number('', 18, 10)}",
-        "",
-        *energies(_ENERGIES[5:]),
-        "",
-        "Non-constrained calculation",
-        "",
-        "SCC converged",
-        "",
-        "Full geometry written in geo_end.{xyz|gen}",
-        "",
-        f"Dipole moment:{vector('dipole', 14)} au",
-        f"Dipole moment:{vector('debye', 14)} Debye",
-        "",
-        "Geometry converged",
-        "",
-        "",
-    ]
-    return "\n".join(lines), names
+    for line in _BODY:
+        picture, _, named = line.partition("  <- ")
+        keys = {"shells": shells, "orbitals": orbitals}.get(named)
+        rows = [picture] if keys is None else [picture.format(*key) for key in keys]
+        lines += rows
+        names += named.split() * len(rows)
+    return "\n".join([*lines, ""]), names
 
 
 _BAND_HEADING = f" KPT{1:13}  SPIN{1:13}  KWEIGHT{'1.0000000000000000':>22}     \n".encode()
@@ -358,13 +296,13 @@ def _consistent(layout: _Layout, columns: dict[str, _Float]) -> NDArray[np.bool_
     """Tell which pairs pass the checks of the readers and of the folders."""
     orbitals, populations = columns["orbitals"], columns["atom_populations"]
     differences = [
-        columns["total_charge"] - columns["charges"].sum(axis=1, keepdims=True),
-        columns["electrons"] - populations.sum(axis=1, keepdims=True),
+        columns["total_charge"] - columns["charges"].sum(axis=1),
+        columns["electrons"] - populations.sum(axis=1),
         columns["shells"] - np.add.reduceat(orbitals, layout.first_of_shell, axis=1),
         populations - np.add.reduceat(orbitals, layout.first_of_atom, axis=1),
         columns["populations"] - populations,
     ]
-    add_up = (np.abs(np.hstack(differences)) <= _TOLERANCE).all(axis=1)
+    add_up = (np.abs(np.column_stack(differences)) <= _TOLERANCE).all(axis=1)
     apart = np.abs(columns["moved_positions"] * BOHR - columns["positions"])
     in_place = (apart <= POSITION_TOLERANCE - 1e-9).all(axis=1)
     in_ev = agrees_with_ev(columns["hartree"], columns["ev"]).all(axis=1)
