@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,16 +49,6 @@ class Orbitals:
     population: _Float  # [n_orbitals] e; small negative values are legal
 
 
-class Mulliken(NamedTuple):
-    """What a Mulliken analysis prints; the fields are those of `DetailedOut`."""
-
-    total_charge: float | None
-    gross_charges: _Float | None
-    atom_populations: _Float | None
-    orbitals: Orbitals | None
-    spin_channels: tuple[str, ...]
-
-
 class _Table(NamedTuple):
     """A table, whose rows stand one below the other."""
 
@@ -70,8 +60,11 @@ class _Table(NamedTuple):
 _Tables = dict[str, dict[str, _Table]]  # by kind and channel
 
 
-def read_mulliken(step: Step) -> Mulliken:
-    """Read every section of charges and populations, and check that they agree."""
+def read_mulliken(step: Step) -> dict[str, Any]:
+    """Read every section of charges and populations, and check that they agree.
+
+    Returns what a Mulliken analysis prints by the fields of `DetailedOut`.
+    """
     charges = _gross_charges(step)
     channels, tables = _population_tables(step)
     _check_atoms(step, tables, charges)
@@ -85,7 +78,13 @@ def read_mulliken(step: Step) -> Mulliken:
         orbitals = Orbitals(atom - 1, shell, l, m, population)
     for channel in channels:
         _check_sums(step, channel, {kind: tables[kind][channel] for kind in tables})
-    return Mulliken(_total_charge(step, charges), charges, populations, orbitals, channels)
+    return {
+        "total_charge": _total_charge(step, charges),
+        "gross_charges": charges,
+        "atom_populations": populations,
+        "orbitals": orbitals,
+        "spin_channels": channels,
+    }
 
 
 def _table(step: Step, header: int, columns: str, n_keys: int) -> _Table:

@@ -240,47 +240,34 @@ def _check_agreement(geometry: Geometry, detailed: DetailedOut, path: Path) -> I
 
 
 def _check_levels(levels: Levels, detailed: DetailedOut, path: Path) -> None:
-    """Check that no level, spin or electron of `detailed` is missing among the levels."""
+    """Check that every k-point has all spins, levels, electrons and energy of `detailed`."""
     if detailed.orbitals is None or detailed.atom_populations is None:
         return
-    n_channels = len(detailed.spin_channels)
-    n_levels = len(detailed.orbitals.atom)
-    if n_channels == 4:  # non-collinear: one block for both spins
-        n_levels *= 2
-    _check_blocks(levels, (1, 2) if n_channels == 2 else (1,), n_levels, path)
-    full, electrons = 2.0 if n_channels == 1 else 1.0, float(detailed.atom_populations.sum())
-    _check_filling(levels, full, electrons, detailed.band_energy, path)
-
-
-def _check_blocks(levels: Levels, spins: tuple[int, ...], n_levels: int, path: Path) -> None:
-    """Check that every k-point has a block for each spin, with a level for each (spin) orbital."""
-    found = len(levels.energies) // len(levels.blocks)
-    missing = dict.fromkeys((k_point, s) for k_point, *_ in levels.blocks for s in spins)
-    for k_point, spin, _, line in levels.blocks:
+    n_channels, blocks = len(detailed.spin_channels), levels.blocks
+    spins = (1, 2) if n_channels == 2 else (1,)
+    # Non-collinear: one block for both spins.
+    n_levels = len(detailed.orbitals.atom) * (2 if n_channels == 4 else 1)
+    size = len(levels.energies) // len(blocks)
+    missing = dict.fromkeys((block.k_point, spin) for block in blocks for spin in spins)
+    for k_point, spin, _, line in blocks:
         if spin not in spins:
             what = f"spin {' or '.join(map(str, spins))}, as in {DETAILED_OUT}"
             raise ParseError(path, line, what, f"spin {spin}")
-        if found != n_levels:
+        if size != n_levels:
             what = f"{n_levels} levels, one an orbital, for k-point {k_point}, spin {spin}"
-            raise ParseError(path, line, what, f"{found}")
+            raise ParseError(path, line, what, f"{size}")
         del missing[k_point, spin]
     for k_point, spin in missing:
-        line = levels.blocks[-1].line + found
-        raise ParseError(path, line, f"a block for k-point {k_point}, spin {spin}", "none")
-
-
-def _check_filling(
-    levels: Levels, full: float, electrons: float, band_energy: float | None, path: Path
-) -> None:
-    """Check that levels are filled as far as they can be, with all electrons and their energy."""
-    blocks, occupations = levels.blocks, levels.occupations
-    size = len(occupations) // len(blocks)
-    for i in np.flatnonzero(~is_occupation(occupations, full)).tolist():
-        line, found = blocks[i // size].line + i % size + 1, f"{occupations[i]:.5f}"
+        what = f"a block for k-point {k_point}, spin {spin}"
+        raise ParseError(path, blocks[-1].line + size, what, "none")
+    full = 2.0 if n_channels == 1 else 1.0
+    for i in np.flatnonzero(~is_occupation(levels.occupations, full)).tolist():
+        line, found = blocks[i // size].line + i % size + 1, f"{levels.occupations[i]:.5f}"
         raise ParseError(path, line, f"an occupation from 0 to {full:g}", found)
     weights = np.repeat([block.weight for block in blocks], size)
-    sums = level_sums(levels.energies, occupations, weights, [0]).values()
+    sums = level_sums(levels.energies, levels.occupations, weights, [0]).values()
     total, rounding, energy, energy_rounding = (float(value[0]) for value in sums)
+    electrons, band_energy = float(detailed.atom_populations.sum()), detailed.band_energy
     if abs(total - electrons) > POPULATION_TOLERANCE + rounding:
         what = f"occupations that add up to the electrons of {DETAILED_OUT}, {electrons:.5f}"
         raise ParseError(path, blocks[0].line, what, f"{total:.5f}")
@@ -303,10 +290,8 @@ def fill(
         "populations": detailed.atom_populations,
         "num_atoms": 2,
     }
-    if (orbitals := detailed.orbitals) is not None:
-        values["orbital_populations"] = dense_orbitals(
-            orbitals.atom, orbitals.l, orbitals.m, orbitals.population
-        )
+    if (of := detailed.orbitals) is not None:
+        values["orbital_populations"] = dense_orbitals(of.atom, of.l, of.m, of.population)
     if geometry is not None:
         values["positions"] = geometry.positions
         if geometry.populations is not None:
