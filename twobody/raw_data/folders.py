@@ -47,12 +47,8 @@ class Pair(NamedTuple):
 def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
     """Return the names of the pair folders, sorted, and what is wrong with folders' names.
 
-    Hidden folders are not looked at.
-
-    Raises
-    ------
-    ParseError
-        `raw_data` is not a readable folder, or holds no folder.
+    Hidden folders are not looked at. Where `raw_data` is not readable or holds no folder, that is a
+    `ParseError`.
     """
     try:
         with os.scandir(raw_data) as entries:
