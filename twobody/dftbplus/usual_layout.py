@@ -84,17 +84,13 @@ def read_usual(
     return read
 
 
-_RULER = "*" * 80
-_HEAD = re.compile(
-    b" Fermi distribution function\n\nGeometry optimization step: ([0-9]{1,9})\n\n\n"
-    + re.escape(f"{_RULER}\n iSCC Total electronic   Diff electronic      SCC error    \n".encode())
-    + b"( [ 0-9-]{4})"
-    + 3 * rb"( [ 0-9-]{4}\.[0-9]{8}E[+-][0-9]{2})"
-    + b"\n"
+_FILES = re.compile(
+    rb"    2\nGeometry Step: ([0-9]{1,9})\n((.{5}).*\n(.{5}).*\n)"
+    rb" Fermi distribution function\n\nGeometry optimization step: \1\n\n\n"
+    rb"\*{80}\n iSCC Total electronic   Diff electronic      SCC error    \n"
+    rb"( [ 0-9-]{4})" + 3 * rb"( [ 0-9-]{4}\.[0-9]{8}E[+-][0-9]{2})" + rb"\n((?s:.*))"
 )
 _HEAD_FIELDS = ("geometry_step", *SCC_FIELDS)
-_SYMBOL = 5  # bytes before the numbers of an atom
-_ATOM_ROW = _SYMBOL + 4 * len("      0.00000000") + len("\n")
 
 
 def _head_and_body(pair: Texts) -> tuple[list[float], bytes] | None:
@@ -103,17 +99,14 @@ def _head_and_body(pair: Texts) -> tuple[list[float], bytes] | None:
     These are the numbers of `_HEAD_FIELDS`; and the rows of the atoms with what stands below the
     SCC row in ``detailed.out``.
     """
-    head = _HEAD.match(pair.detailed_out)
-    if head is None:
+    match = _FILES.fullmatch(pair.geo_end_xyz + pair.detailed_out)
+    if match is None:
         return None
-    before, rows = pair.geo_end_xyz[: -2 * _ATOM_ROW], pair.geo_end_xyz[-2 * _ATOM_ROW :]
-    symbols = [rows[:_SYMBOL], rows[_ATOM_ROW : _ATOM_ROW + _SYMBOL]]
-    if before != b"    2\nGeometry Step: %b\n" % head[1]:
-        return None
-    if symbols != [symbol.rjust(_SYMBOL).encode() for symbol in pair.elements]:
+    step, atoms, first, second, *scc, below = match.groups()
+    if [first, second] != [symbol.rjust(5).encode() for symbol in pair.elements]:
         return None
     try:
-        return [*map(float, head.groups())], rows + pair.detailed_out[head.end() :]
+        return [*map(float, (step, *scc))], atoms + below
     except ValueError:
         return None
 
@@ -136,14 +129,14 @@ class _Form(NamedTuple):
     def of(cls, picture: str) -> _Form:
         """Make the form of a picture; see `_picture`."""
         fields = [match.span() for match in _FIELD.finditer(picture)]
-        longest = max(end - start for start, end in fields) - 1  # without the point
         columns = [[i for i in range(*field) if picture[i] != "."] for field in fields]
+        longest = max(map(len, columns))
         lowest, highest = (
             np.frombuffer(picture.encode().translate(bytes.maketrans(b"#@?", legal)), np.uint8)
             for legal in (b" 0 ", b"99~")
         )
         padded = np.array([[c[0]] * (longest - len(c)) + c for c in columns])
-        decimals = [picture[slice(*field)][::-1].index(".") for field in fields]
+        decimals = [len(picture[slice(*field)].partition(".")[2]) for field in fields]
         return cls(lowest, highest, padded, np.array(decimals))
 
     def numbers(self, characters: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], _Float]:
@@ -193,29 +186,26 @@ class _Layout:
         return fits, columns | {"orbital_populations": orbitals}
 
 
-_BEFORE_SHELLS = b"l-shell populations (up)\n Atom Sh.   l       Population\n"
-_SHELL_ROW = len("    1   1   0       1.01692396\n")
-_SHELL_KEY = len("    1   1   0")
-_SHELL_KEYS = re.compile(rb"(?:    [12]   [1-9]   [0-2]){2,18}")
+_SHELLS = re.compile(
+    rb"l-shell populations \(up\)\n Atom Sh\.   l       Population\n"
+    rb"((?:    [12]   [1-9]   [0-2].{17}\n){2,18})\n"
+)
 
 
 def _layout_of(body: bytes) -> _Layout | None:
     """Return the layout that `body` has if it has a usual one at all."""
-    start = body.find(_BEFORE_SHELLS) + len(_BEFORE_SHELLS)
-    end = body.find(b"\n\n", start)
-    keys = b"".join(body[i : i + _SHELL_KEY] for i in range(start, end, _SHELL_ROW))
-    return _layout(keys) if _SHELL_KEYS.fullmatch(keys) else None
+    match = _SHELLS.search(body)
+    return _layout(tuple(row[:13] for row in match[1].splitlines())) if match else None
 
 
 @lru_cache(maxsize=256)
-def _layout(keys: bytes) -> _Layout | None:
+def _layout(keys: tuple[bytes, ...]) -> _Layout | None:
     """Make the layout for the first columns of the table of shells."""
-    numbers = [int(number) for number in keys.split()]
-    shells = list(zip(numbers[0::3], numbers[1::3], numbers[2::3], strict=True))
+    shells = [(int(key[:5]), int(key[5:9]), int(key[9:])) for key in keys]
     n_first = sum(atom == 1 for atom, _, _ in shells)
-    counted = [(1, i + 1) for i in range(n_first)]
-    counted += [(2, i + 1) for i in range(len(shells) - n_first)]
-    if [shell[:2] for shell in shells] != counted or len({atom for atom, _ in counted}) != 2:
+    counts = ((1, n_first), (2, len(shells) - n_first))
+    counted = [(atom, i + 1) for atom, count in counts for i in range(count)]
+    if [shell[:2] for shell in shells] != counted or not 0 < n_first < len(shells):
         return None
     first_of_shell = np.cumsum([0, *(2 * l + 1 for _, _, l in shells[:-1])]).tolist()
     picture, names = _picture(shells)
@@ -228,7 +218,7 @@ def _layout(keys: bytes) -> _Layout | None:
     )
 
 
-_FIELD = re.compile(r" #*@\.@+")
+_FIELD = re.compile(r" #*@(?:\.@+)?")
 _ORBITALS = (("s",), ("p_y", "p_z", "p_x"), ("d_xy", "d_yz", "d_z2", "d_xz", "d_x2-y2"))  # by l, m
 _BODY = (files("twobody.dftbplus") / "usual_layout.txt").read_text(encoding="utf-8").splitlines()
 
@@ -254,7 +244,6 @@ def _picture(shells: Sequence[tuple[int, int, int]]) -> tuple[str, list[str]]:
 
 _BAND_HEADING = f" KPT{1:13}  SPIN{1:13}  KWEIGHT{'1.0000000000000000':>22}     \n".encode()
 _LEVEL = _Form.of(" ####@ ####@.@@@ #@.@@@@@\n")
-_INDEX = len("     1")
 
 
 def _levels(texts: Sequence[bytes | None]) -> dict[str, _Float]:
@@ -277,14 +266,11 @@ def _levels(texts: Sequence[bytes | None]) -> dict[str, _Float]:
     counts = np.array([len(body) // width for body in bodies.values()])
     starts = np.cumsum(counts) - counts
     fits, numbers = _LEVEL.numbers(characters)
-    indices = "".join(f"{i:{_INDEX}}" for i in range(1, counts.max() + 1)).encode()
-    expected = np.frombuffer(indices, np.uint8).reshape(-1, _INDEX)
-    place = np.arange(len(characters)) - np.repeat(starts, counts)
-    fits &= (characters[:, :_INDEX] == expected[place]).all(axis=1)
-    fits &= is_occupation(numbers[:, 1], 2.0)
+    index, energies, occupations = numbers.T
+    fits &= index == np.arange(1, len(index) + 1) - np.repeat(starts, counts)
+    fits &= is_occupation(occupations, 2.0)
     good = np.logical_and.reduceat(fits, starts)
     places = np.array([*bodies])[good]
-    energies, occupations = numbers.T
     sums = level_sums(energies, occupations, 1.0, starts)
     for name, column in (level_numbers(energies, occupations, starts, 2.0) | sums).items():
         values[name][places] = column[good]
