@@ -182,25 +182,23 @@ def _check_orbital_order(step: Step, table: _Table) -> None:
 
 def _check_sums(step: Step, channel: str, tables: dict[str, _Table]) -> None:
     """Check that populations of a channel, which are in `tables` by kind, add up."""
-    for kind in ("l-shell", "Atom"):
-        if kind in tables and "Orbital" in tables:
-            _check_sum(step, tables[kind], tables["Orbital"])
+    orbitals = tables.get("Orbital")
+    for kind, (line, keys, values) in tables.items():
+        if kind == "Orbital" or orbitals is None:
+            continue
+        # A row is the sum of the orbitals whose key begins with its own.
+        totals: dict[tuple[int, ...], float] = {}
+        for key, value in zip(orbitals.keys, orbitals.values.tolist(), strict=True):
+            prefix = key[: len(keys[0])]
+            totals[prefix] = totals.get(prefix, 0.0) + value
+        if keys != [*totals]:
+            expected = "a row for each atom or shell that has orbitals"
+            raise step.error(line + len(keys) - 1, expected)
+        for i, (value, total) in enumerate(zip(values, totals.values(), strict=True), start=line):
+            if abs(value - total) > POPULATION_TOLERANCE:
+                raise step.error(i, f"{total:.8f}, the sum over the orbitals")
     for i, rest in step.field(f"Nr. of electrons ({channel})"):
         electrons = parse_number(rest.strip(), step.path, i + 1, "a number of electrons")
         total = tables["Atom"].values.sum() if "Atom" in tables else electrons
         if abs(electrons - total) > POPULATION_TOLERANCE:
             raise step.error(i, f"the sum of the atom populations, {total:.8f}")
-
-
-def _check_sum(step: Step, sums: _Table, parts: _Table) -> None:
-    """Check each row of `sums` against the rows of `parts` whose key begins with its own."""
-    prefixes = [key[: len(sums.keys[0])] for key in parts.keys]
-    totals = dict.fromkeys(prefixes, 0.0)
-    for prefix, value in zip(prefixes, parts.values.tolist(), strict=True):
-        totals[prefix] += value
-    if sums.keys != list(totals):
-        last_row = sums.line + len(sums.keys) - 1
-        raise step.error(last_row, "a row for each atom or shell that has orbitals")
-    for i, (value, total) in enumerate(zip(sums.values, totals.values(), strict=True)):
-        if abs(value - total) > POPULATION_TOLERANCE:
-            raise step.error(sums.line + i, f"{total:.8f}, the sum over the orbitals")
