@@ -28,13 +28,8 @@ _POPULATION_COLUMNS = {  # column heading, how many of them make the key of a ro
     "l-shell": ("Atom Sh. l Population", 3),
     "Orbital": ("Atom Sh. l m Population", 4),
 }
-_SPIN_CHANNELS = (
-    ("up",),
-    ("up", "down"),
-    ("q", "x", "y", "z"),
-    ("spin: 1",),  # old versions
-    ("spin: 1", "spin: 2"),
-)
+# The last two are those of old versions.
+_SPIN_CHANNELS = ("up",), ("up", "down"), ("q", "x", "y", "z"), ("spin: 1",), ("spin: 1", "spin: 2")
 _MAGNETISATION = frozenset("xyz")  # non-collinear: the channels that are no population
 
 
@@ -183,9 +178,10 @@ def _check_orbital_order(step: Step, table: _Table) -> None:
 def _check_sums(step: Step, channel: str, tables: dict[str, _Table]) -> None:
     """Check that populations of a channel, which are in `tables` by kind, add up."""
     orbitals = tables.get("Orbital")
-    for kind, (line, keys, values) in tables.items():
-        if kind == "Orbital" or orbitals is None:
+    for kind in ("l-shell", "Atom"):
+        if kind not in tables or orbitals is None:
             continue
+        line, keys, values = tables[kind]
         # A row is the sum of the orbitals whose key begins with its own.
         totals: dict[tuple[int, ...], float] = {}
         for key, value in zip(orbitals.keys, orbitals.values.tolist(), strict=True):

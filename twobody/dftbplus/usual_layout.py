@@ -19,21 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.dftbplus.band_out import (
-    LEVEL_FIELDS,
-    LEVEL_SUMS,
-    is_occupation,
-    level_numbers,
-    level_sums,
-)
-from twobody.dftbplus.detailed_out import (
-    BOHR,
-    POSITION_TOLERANCE,
-    SCC_FIELDS,
-    agrees_with_debye,
-    agrees_with_ev,
-    agrees_with_total,
-)
+from twobody.dftbplus import band_out, detailed_out
 from twobody.dftbplus.mulliken import POPULATION_TOLERANCE
 from twobody.pairs import dense_orbitals
 
@@ -90,7 +76,7 @@ _FILES = re.compile(
     rb"\*{80}\n iSCC Total electronic   Diff electronic      SCC error    \n"
     rb"( [ 0-9-]{4})" + 3 * rb"( [ 0-9-]{4}\.[0-9]{8}E[+-][0-9]{2})" + rb"\n((?s:.*))"
 )
-_HEAD_FIELDS = ("geometry_step", *SCC_FIELDS)
+_HEAD_FIELDS = ("geometry_step", *detailed_out.SCC_FIELDS)
 
 
 def _head_and_body(pair: Texts) -> tuple[list[float], bytes] | None:
@@ -252,7 +238,8 @@ def _levels(texts: Sequence[bytes | None]) -> dict[str, _Float]:
     Returns `LEVEL_FIELDS` and `LEVEL_SUMS`, [n] each, and whether it is of another layout; the
     numbers are NaN then, and where there is none.
     """
-    values = {name: np.full(len(texts), np.nan) for name in (*LEVEL_FIELDS, *LEVEL_SUMS)}
+    names = (*band_out.LEVEL_FIELDS, *band_out.LEVEL_SUMS)
+    values = {name: np.full(len(texts), np.nan) for name in names}
     values["other_levels"] = np.array([text is not None for text in texts], np.float64)
     width, bodies = len(_LEVEL.lowest), {}
     for i, text in enumerate(texts):
@@ -268,11 +255,11 @@ def _levels(texts: Sequence[bytes | None]) -> dict[str, _Float]:
     fits, numbers = _LEVEL.numbers(characters)
     index, energies, occupations = numbers.T
     fits &= index == np.arange(1, len(index) + 1) - np.repeat(starts, counts)
-    fits &= is_occupation(occupations, 2.0)
+    fits &= band_out.is_occupation(occupations, 2.0)
     good = np.logical_and.reduceat(fits, starts)
     places = np.array([*bodies])[good]
-    sums = level_sums(energies, occupations, 1.0, starts)
-    for name, column in (level_numbers(energies, occupations, starts, 2.0) | sums).items():
+    sums = band_out.level_sums(energies, occupations, 1.0, starts)
+    for name, column in (band_out.level_numbers(energies, occupations, starts, 2.0) | sums).items():
         values[name][places] = column[good]
     values["other_levels"][places] = 0
     return values
@@ -289,17 +276,18 @@ def _consistent(layout: _Layout, columns: dict[str, _Float]) -> NDArray[np.bool_
         columns["populations"] - populations,
     ]
     add_up = (np.abs(np.column_stack(differences)) <= _TOLERANCE).all(axis=1)
-    apart = np.abs(columns["moved_positions"] * BOHR - columns["positions"])
-    in_place = (apart <= POSITION_TOLERANCE - 1e-9).all(axis=1)
-    in_ev = agrees_with_ev(columns["hartree"], columns["ev"]).all(axis=1)
-    in_debye = agrees_with_debye(columns["dipole"], columns["debye"]).all(axis=1)
-    scc = agrees_with_total(columns["scc_total_electronic"], columns["electronic_energy"])
+    apart = np.abs(columns["moved_positions"] * detailed_out.BOHR - columns["positions"])
+    in_place = (apart <= detailed_out.POSITION_TOLERANCE - 1e-9).all(axis=1)
+    in_ev = detailed_out.agrees_with_ev(columns["hartree"], columns["ev"]).all(axis=1)
+    in_debye = detailed_out.agrees_with_debye(columns["dipole"], columns["debye"]).all(axis=1)
+    printed = columns["scc_total_electronic"], columns["electronic_energy"]
+    scc = detailed_out.agrees_with_total(*printed)
     scc &= (columns["scc_iteration"] >= 1) & (columns["scc_error"] >= 0)
     missing = np.abs(columns["level_electrons"] - populations.sum(axis=1))
     energy, rounding = columns["level_energy"], columns["energy_rounding"]
     levels = columns["n_levels"] == orbitals.shape[1]
     levels &= missing <= _TOLERANCE + columns["electrons_rounding"]
-    levels &= agrees_with_ev(columns["band_energy"], energy, rounding)
+    levels &= detailed_out.agrees_with_ev(columns["band_energy"], energy, rounding)
     levels |= np.isnan(columns["n_levels"]) & (columns["other_levels"] == 0)
     result: NDArray[np.bool_] = add_up & in_place & in_ev & in_debye & scc & levels
     return result
