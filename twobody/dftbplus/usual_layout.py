@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -206,7 +206,7 @@ def _layout(keys: tuple[bytes, ...]) -> _Layout | None:
 
 _FIELD = re.compile(r" #*@(?:\.@+)?")
 _ORBITALS = (("s",), ("p_y", "p_z", "p_x"), ("d_xy", "d_yz", "d_z2", "d_xz", "d_x2-y2"))  # by l, m
-_BODY = (files("twobody.dftbplus") / "usual_layout.txt").read_text(encoding="utf-8").splitlines()
+_BODY = Path(__file__).with_name("usual_layout.txt").read_text(encoding="utf-8").splitlines()
 
 
 def _picture(shells: Sequence[tuple[int, int, int]]) -> tuple[str, list[str]]:
