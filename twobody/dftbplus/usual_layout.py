@@ -86,7 +86,7 @@ def _head_and_body(pair: Texts) -> tuple[list[float], bytes] | None:
     SCC row in ``detailed.out``.
     """
     match = _FILES.fullmatch(pair.geo_end_xyz + pair.detailed_out)
-    if match is None:
+    if match is None or match.end(2) != len(pair.geo_end_xyz):
         return None
     step, atoms, first, second, *scc, below = match.groups()
     if [first, second] != [symbol.rjust(5).encode() for symbol in pair.elements]:
