@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -30,15 +29,12 @@ from twobody.raw_data.read import RawData, read
 from twobody.text import counted
 
 SOURCE = Path(__file__).resolve().parent
-
 _MOST_JOBS = 4  # more take memory and save no time: what they make is hashed in one thread
-
-
 PATH = click.Path(path_type=Path)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
-def known_encoding(_: click.Context, __: click.Parameter, name: str) -> str:
+def encoding_name(name: str) -> str:
     """Refuse the name of an encoding that there is not."""
     try:
         return get_encoding(name).name
@@ -49,21 +45,11 @@ def known_encoding(_: click.Context, __: click.Parameter, name: str) -> str:
 @click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
 @click.argument("raw_data", default="raw_data", type=PATH)
 @click.argument("output", default=ARCHIVE, type=PATH)
-@click.option(
-    "--encoding",
-    default=DEFAULT,
-    metavar="NAME",
-    callback=known_encoding,
-    help=f"Encoding of the images: {', '.join(ENCODINGS)}.",
-)
+@click.option("--encoding", default=DEFAULT, type=encoding_name, help=f"{', '.join(ENCODINGS)}.")
 @click.option("--skip-invalid", is_flag=True, help="Leave pairs with problems out and list them.")
 @click.option("--allow-unconverged", is_flag=True, help="Take pairs whose SCC did not converge.")
 @click.option("--store", is_flag=True, help="Do not compress, so that arrays can be memory-mapped.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    help="Threads that draw and compress.  [default: as many as cores, at most 4]",
-)
+@click.option("--jobs", type=click.IntRange(1), help="Threads; by default one per core, at most 4.")
 @click.option(
     "--per-pair-files",
     metavar="DIR",
@@ -151,7 +137,7 @@ def refuse(raw: RawData) -> None:
 def encode(raw: RawData, encoding: str) -> Pairs:
     """Return the pairs without problems, with their images and where they come from."""
     pairs = raw.good()
-    provenance: dict[str, Any] = {
+    provenance: dict[str, object] = {
         "format_version": FORMAT_VERSION,
         "package_version": __version__,
         "encoding": encoding,

@@ -82,45 +82,43 @@ PATH = click.Path(path_type=Path)
 NOT_NEGATIVE, POSITIVE = FiniteRange(0), FiniteRange(0, min_open=True)
 
 
-def split_elements(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[str]:
+def element_list(text: str) -> list[str]:
     """Read ``H,C,O``."""
-    elements = [symbol.strip() for symbol in value.split(",")] if value is not None else []
+    elements = [symbol.strip() for symbol in text.split(",")]
     for symbol in elements:
         if symbol not in ATOMIC_NUMBERS:
             raise click.BadParameter(f"{symbol!r} is not an element")
     return elements
 
 
-def split_pairs(
-    ctx: click.Context, param: click.Parameter, value: str | None
-) -> list[tuple[str, str]]:
+def pair_list(text: str) -> list[tuple[str, str]]:
     """Read ``Ag_Al,H_O``; the elements of a pair come in any order."""
     pairs = set()
-    for name in value.split(",") if value is not None else ():
-        elements = split_elements(ctx, param, name.strip().replace("_", ","))
+    for name in text.split(","):
+        elements = element_list(name.strip().replace("_", ","))
         if len(elements) != 2:
             raise click.BadParameter(f"{name!r} is not a pair (A_B)")
         pairs.add((min(elements), max(elements)))
     return sorted(pairs)
 
 
-def split_starts(_ctx: click.Context, _param: click.Parameter, value: str) -> list[float]:
+def factors(text: str) -> list[float]:
     """Read ``0.9,1.0,1.2``."""
     try:
-        starts = sorted({float(factor) for factor in value.split(",")})
+        starts = sorted({float(factor) for factor in text.split(",")})
     except ValueError as error:
-        raise click.BadParameter(f"{value!r} is not a list of numbers") from error
+        raise click.BadParameter(f"{text!r} is not a list of numbers") from error
     if not all(0.1 <= factor <= 10 for factor in starts):
         raise click.BadParameter("factors are between 0.1 and 10")
     return starts
 
 
-def split_command(_ctx: click.Context, _param: click.Parameter, value: str) -> list[str]:
+def command(text: str) -> list[str]:
     """Read a command line."""
     try:
-        words = shlex.split(value)
+        words = shlex.split(text)
     except ValueError as error:
-        raise click.BadParameter(f"{value!r} is not a command line: {error}") from error
+        raise click.BadParameter(f"{text!r} is not a command line: {error}") from error
     if not words:
         raise click.BadParameter("an empty command line")
     return words
@@ -128,8 +126,8 @@ def split_command(_ctx: click.Context, _param: click.Parameter, value: str) -> l
 
 @main.command(context_settings={"show_default": True})
 @click.option("--skf", type=PATH, help="Folder of Slater-Koster files A-B.skf.")
-@click.option("--elements", callback=split_elements, help="All pairs of these, as in H,C,O.")
-@click.option("--pairs", callback=split_pairs, help="These pairs, as in Ag_Al,H_O.")
+@click.option("--elements", type=element_list, help="All pairs of these, as in H,C,O.")
+@click.option("--pairs", type=pair_list, help="These pairs, as in Ag_Al,H_O.")
 @click.option("--output", default="raw_data", type=PATH, help="Folder of the pairs' folders.")
 @click.option("--jobs", type=click.IntRange(1), help="Runs at a time; by default one per core.")
 @click.option("--scheduler", help="Address of a Dask cluster that does the runs.")
@@ -138,7 +136,7 @@ def split_command(_ctx: click.Context, _param: click.Parameter, value: str) -> l
     default="dftb+",
     envvar="DFTB_COMMAND",
     show_envvar=True,
-    callback=split_command,
+    type=command,
     help="The program and its arguments.",
 )
 @click.option("--time-limit", default=600.0, type=POSITIVE, help="Of one run [s].")
@@ -146,9 +144,8 @@ def split_command(_ctx: click.Context, _param: click.Parameter, value: str) -> l
 @click.option(
     "--starts",
     default="1.0",
-    callback=split_starts,
-    help="Starting distances in units of the sum of the covalent radii, as in 0.9,1.0,1.2; "
-    "the lowest physical well is kept.",
+    type=factors,
+    help="Distances / sum of covalent radii, as in 0.9,1.0,1.2; keeps the lowest physical well.",
 )
 @click.option("--temperature", default=300.0, type=NOT_NEGATIVE, help="Of the electrons [K].")
 @click.option("--scc-tolerance", default=1e-6, type=POSITIVE, help="Of charges [e].")
@@ -158,8 +155,8 @@ def split_command(_ctx: click.Context, _param: click.Parameter, value: str) -> l
 @one_message()
 def run(
     skf: Path | None,
-    elements: list[str],
-    pairs: list[tuple[str, str]],
+    elements: list[str] | None,
+    pairs: list[tuple[str, str]] | None,
     output: Path,
     jobs: int | None,
     scheduler: str | None,
@@ -187,7 +184,7 @@ def run(
         if extra_hsd is not None:
             settings["extra"] = hsd_input.read_extra(extra_hsd)
         asked = hsd_input.Settings(**settings)
-        chosen = campaign.all_pairs(elements) if elements else pairs or None
+        chosen = campaign.all_pairs(elements) if elements else pairs
         plan = partial(campaign.plan, output, skf, chosen, asked, starts, time_limit)
         if dry_run:
             written, kept = campaign.write_inputs(output, plan(()))
@@ -195,11 +192,11 @@ def run(
             return
         pool = pools.cluster(scheduler) if scheduler else pools.this_machine(jobs or n_cores())
         with pool as (workers, compute):
-            command = pools.find_program(workers, dftb_command)
-            if command is None:
+            program = pools.find_program(workers, dftb_command)
+            if program is None:
                 where = "here" if scheduler is None else "on the cluster"
                 raise click.ClickException(f"{dftb_command[0]} was not found {where}. {HOW_TO}")
-            account = campaign.run_campaign(output, plan(command), workers, compute)
+            account = campaign.run_campaign(output, plan(program), workers, compute)
         report(output, account)
     except ModuleNotFoundError as error:
         extra = "generate" if scheduler is None else "dask"

@@ -25,10 +25,7 @@ class Scripts(click.Group):
 
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
         """Return the command of a script."""
-        if name not in SCRIPTS:
-            return None
-        command: click.Command = import_module(SCRIPTS[name]).main
-        return command
+        return import_module(SCRIPTS[name]).main if name in SCRIPTS else None
 
 
 @click.command(cls=Scripts, context_settings={"help_option_names": ["-h", "--help"]})

@@ -141,11 +141,7 @@ def lock(handle: int, *, wait: bool = True) -> bool:
     """Take the lock of an open file or folder, and hold it until it is closed.
 
     Returns False where the system or the file system has no locks: nothing keeps processes apart.
-
-    Raises
-    ------
-    BlockingIOError
-        Another process holds the lock, and `wait` is false.
+    Where `wait` is false and another process holds the lock, that is a BlockingIOError.
     """
     if fcntl is None:
         return False

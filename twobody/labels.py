@@ -81,55 +81,44 @@ def _where_positive(values: _Float) -> _Float:
 
 
 _TABLE = """
-total_energy_eV        | eV   | number | energy      | total energy                                                | detailed.out: Total energy
-mermin_free_energy_eV  | eV   | number | energy      | Mermin free energy: total energy - TS                       | detailed.out: Total Mermin free energy
-band_energy_eV         | eV   | number | energy      | band energy, summed over spins                              | detailed.out: Band energy
-repulsive_energy_eV    | eV   | number | energy      | repulsive energy                                            | detailed.out: Repulsive energy
-fermi_level_eV         | eV   | number | energy      | Fermi level                                                 | detailed.out: Fermi level
-E_HOMO_eV              | eV   | number | energy      | highest occupied level                                      | band.out: levels
-E_LUMO_eV              | eV   | number | energy      | lowest level that is not full                               | band.out: levels
-E_g_eV                 | eV   | number | energy      | HOMO-LUMO gap: max(E_LUMO - E_HOMO, 0)                      | band.out: E_HOMO, E_LUMO
-q_absmean              | e    | number | charge      | mean of the charges' magnitudes                             | detailed.out: Atomic gross charges
-q_maxabs               | e    | number | charge      | largest magnitude of a charge                               | detailed.out: Atomic gross charges
-q_std                  | e    | number | charge      | population standard deviation of the charges                | detailed.out: Atomic gross charges
-total_charge           | e    | number | charge      | total charge                                                | detailed.out: Total charge
-I_eV                   | eV   | number | electronic  | ionisation energy -E_HOMO (Koopmans)                        | band.out: E_HOMO, E_LUMO
-A_eV                   | eV   | number | electronic  | electron affinity -E_LUMO (Koopmans)                        | band.out: E_HOMO, E_LUMO
-chi_eV                 | eV   | number | electronic  | electronegativity (I + A) / 2                               | band.out: E_HOMO, E_LUMO
-mu_eV                  | eV   | number | electronic  | chemical potential -chi                                     | band.out: E_HOMO, E_LUMO
-eta_eV                 | eV   | number | electronic  | hardness E_g / 2                                            | band.out: E_HOMO, E_LUMO
-softness_eVinv         | 1/eV | number | electronic  | softness 1 / eta; missing where the gap is 0                | band.out: E_HOMO, E_LUMO
-electrophilicity_eV    | eV   | number | electronic  | electrophilicity mu^2 / (2 eta); missing where the gap is 0 | band.out: E_HOMO, E_LUMO
-n_levels               | 1    | count  | electronic  | number of one-electron levels                               | band.out: levels
-max_occupancy          | e    | number | electronic  | largest occupation                                          | band.out: levels
-metal_like             | 0/1  | flag   | electronic  | some level is partly filled, so that the gap is 0           | band.out: levels
-no_virtual_in_basis    | 0/1  | flag   | electronic  | every level is full, so that there is no LUMO               | band.out: levels
-dipole_x_D             | D    | number | dipole      | dipole moment, x                                            | detailed.out: Dipole moment
-dipole_y_D             | D    | number | dipole      | dipole moment, y                                            | detailed.out: Dipole moment
-dipole_z_D             | D    | number | dipole      | dipole moment, z; > 0: the atom at larger z is positive     | detailed.out: Dipole moment
-dipole_mag_D           | D    | number | dipole      | norm of the dipole moment                                   | detailed.out: Dipole moment
-distance_Ang           | Å    | number | geometry    | bond length                                                 | geo_end.xyz
-geom_opt_step          | 1    | count  | convergence | last geometry step                                          | detailed.out: Geometry optimization step
-scc_last_iter          | 1    | count  | convergence | last SCC iteration                                          | detailed.out: iSCC row
-scc_last_total_elec_Eh | H    | number | convergence | total electronic energy there                               | detailed.out: iSCC row
-scc_last_diff_elec     | H    | number | convergence | change of it there                                          | detailed.out: iSCC row
-scc_last_error         | e    | number | convergence | SCC error there                                             | detailed.out: iSCC row
-geom_converged         | 0/1  | flag   | convergence | the geometry optimisation converged                         | detailed.out: Geometry converged
-scc_converged          | 0/1  | flag   | convergence | the SCC cycle converged                                     | detailed.out: SCC converged
-n_atoms                | 1    | count  | system      | number of atoms                                             | geo_end.xyz
-system_id_guess        | text | text   | system      | name of the pair                                            | name of the folder
-"""  # noqa: E501 - a table: column, unit, kind, group, meaning, source
-
-# What people call them, in the order of the table; a comma parts them.
-_TITLES = """
-total energy, Mermin free energy, band energy, repulsive energy, Fermi level, HOMO, LUMO, HOMO–LUMO gap,
-mean charge magnitude, largest charge magnitude, spread of charges, total charge,
-ionisation energy, electron affinity, electronegativity, chemical potential, hardness, softness, electrophilicity,
-number of levels, largest occupation, metal-like, no virtual level,
-dipole moment x, dipole moment y, dipole moment z, dipole moment, bond length,
-geometry steps, SCC iterations, SCC electronic energy, last change of SCC energy, SCC error,
-geometry converged, SCC converged, number of atoms, name
-"""  # noqa: E501 - a table
+total_energy_eV        | eV   | number | energy      | total energy              | total energy                                                | detailed.out: Total energy
+mermin_free_energy_eV  | eV   | number | energy      | Mermin free energy        | Mermin free energy: total energy - TS                       | detailed.out: Total Mermin free energy
+band_energy_eV         | eV   | number | energy      | band energy               | band energy, summed over spins                              | detailed.out: Band energy
+repulsive_energy_eV    | eV   | number | energy      | repulsive energy          | repulsive energy                                            | detailed.out: Repulsive energy
+fermi_level_eV         | eV   | number | energy      | Fermi level               | Fermi level                                                 | detailed.out: Fermi level
+E_HOMO_eV              | eV   | number | energy      | HOMO                      | highest occupied level                                      | band.out: levels
+E_LUMO_eV              | eV   | number | energy      | LUMO                      | lowest level that is not full                               | band.out: levels
+E_g_eV                 | eV   | number | energy      | HOMO–LUMO gap             | HOMO-LUMO gap: max(E_LUMO - E_HOMO, 0)                      | band.out: E_HOMO, E_LUMO
+q_absmean              | e    | number | charge      | mean charge magnitude     | mean of the charges' magnitudes                             | detailed.out: Atomic gross charges
+q_maxabs               | e    | number | charge      | largest charge magnitude  | largest magnitude of a charge                               | detailed.out: Atomic gross charges
+q_std                  | e    | number | charge      | spread of charges         | population standard deviation of the charges                | detailed.out: Atomic gross charges
+total_charge           | e    | number | charge      | total charge              | total charge                                                | detailed.out: Total charge
+I_eV                   | eV   | number | electronic  | ionisation energy         | ionisation energy -E_HOMO (Koopmans)                        | band.out: E_HOMO, E_LUMO
+A_eV                   | eV   | number | electronic  | electron affinity         | electron affinity -E_LUMO (Koopmans)                        | band.out: E_HOMO, E_LUMO
+chi_eV                 | eV   | number | electronic  | electronegativity         | electronegativity (I + A) / 2                               | band.out: E_HOMO, E_LUMO
+mu_eV                  | eV   | number | electronic  | chemical potential        | chemical potential -chi                                     | band.out: E_HOMO, E_LUMO
+eta_eV                 | eV   | number | electronic  | hardness                  | hardness E_g / 2                                            | band.out: E_HOMO, E_LUMO
+softness_eVinv         | 1/eV | number | electronic  | softness                  | softness 1 / eta; missing where the gap is 0                | band.out: E_HOMO, E_LUMO
+electrophilicity_eV    | eV   | number | electronic  | electrophilicity          | electrophilicity mu^2 / (2 eta); missing where the gap is 0 | band.out: E_HOMO, E_LUMO
+n_levels               | 1    | count  | electronic  | number of levels          | number of one-electron levels                               | band.out: levels
+max_occupancy          | e    | number | electronic  | largest occupation        | largest occupation                                          | band.out: levels
+metal_like             | 0/1  | flag   | electronic  | metal-like                | some level is partly filled, so that the gap is 0           | band.out: levels
+no_virtual_in_basis    | 0/1  | flag   | electronic  | no virtual level          | every level is full, so that there is no LUMO               | band.out: levels
+dipole_x_D             | D    | number | dipole      | dipole moment x           | dipole moment, x                                            | detailed.out: Dipole moment
+dipole_y_D             | D    | number | dipole      | dipole moment y           | dipole moment, y                                            | detailed.out: Dipole moment
+dipole_z_D             | D    | number | dipole      | dipole moment z           | dipole moment, z; > 0: the atom at larger z is positive     | detailed.out: Dipole moment
+dipole_mag_D           | D    | number | dipole      | dipole moment             | norm of the dipole moment                                   | detailed.out: Dipole moment
+distance_Ang           | Å    | number | geometry    | bond length               | bond length                                                 | geo_end.xyz
+geom_opt_step          | 1    | count  | convergence | geometry steps            | last geometry step                                          | detailed.out: Geometry optimization step
+scc_last_iter          | 1    | count  | convergence | SCC iterations            | last SCC iteration                                          | detailed.out: iSCC row
+scc_last_total_elec_Eh | H    | number | convergence | SCC electronic energy     | total electronic energy there                               | detailed.out: iSCC row
+scc_last_diff_elec     | H    | number | convergence | last change of SCC energy | change of it there                                          | detailed.out: iSCC row
+scc_last_error         | e    | number | convergence | SCC error                 | SCC error there                                             | detailed.out: iSCC row
+geom_converged         | 0/1  | flag   | convergence | geometry converged        | the geometry optimisation converged                         | detailed.out: Geometry converged
+scc_converged          | 0/1  | flag   | convergence | SCC converged             | the SCC cycle converged                                     | detailed.out: SCC converged
+n_atoms                | 1    | count  | system      | number of atoms           | number of atoms                                             | geo_end.xyz
+system_id_guess        | text | text   | system      | name                      | name of the pair                                            | name of the folder
+"""  # noqa: E501 - a table: column, unit, kind, group, title, meaning, source
 
 _FORMULAS: dict[str, Formula] = {
     "e_g_ev": Formula(("e_homo_ev", "e_lumo_ev"), lambda homo, lumo: np.maximum(lumo - homo, 0.0)),
@@ -148,16 +137,13 @@ _FORMULAS: dict[str, Formula] = {
 }
 
 
-def _label(row: str, title: str) -> Label:
-    column, unit, kind, group, meaning, source = (cell.strip() for cell in row.split("|"))
+def _label(row: str) -> Label:
+    column, unit, kind, group, title, meaning, source = (cell.strip() for cell in row.split("|"))
     formula = _FORMULAS.get(column.lower())
-    return Label(column, unit, cast(Kind, kind), group, meaning, source, formula, title.strip())
+    return Label(column, unit, cast(Kind, kind), group, meaning, source, formula, title)
 
 
-LABELS: tuple[Label, ...] = tuple(
-    _label(row, title)
-    for row, title in zip(_TABLE.strip().splitlines(), _TITLES.split(","), strict=True)
-)
+LABELS: tuple[Label, ...] = tuple(map(_label, _TABLE.strip().splitlines()))
 NUMERIC_LABELS: tuple[Label, ...] = tuple(label for label in LABELS if label.kind != "text")
 TEXT_LABELS: tuple[Label, ...] = tuple(label for label in LABELS if label.kind == "text")
 

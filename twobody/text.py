@@ -53,10 +53,7 @@ def is_text(array: NDArray[np.str_]) -> bool:
 def open_regular(path: PathLike) -> tuple[int, int]:
     """Open a file to read; return its handle and its size in bytes.
 
-    Raises
-    ------
-    ParseError
-        The file is missing, unreadable, or a folder, named pipe or device, which may have no end.
+    A `ParseError` tells of a missing or unreadable file, and of what may have no end.
     """
     try:
         handle = os.open(path, _OPEN)
@@ -70,13 +67,7 @@ def open_regular(path: PathLike) -> tuple[int, int]:
 
 
 def read_bytes(path: PathLike, largest: int = LARGEST_FILE) -> bytes:
-    """Read a file of at most `largest` bytes.
-
-    Raises
-    ------
-    ParseError
-        The file is larger, or as in `open_regular`.
-    """
+    """Read a file; one of more than `largest` bytes is a `ParseError`. See `open_regular`."""
     handle, size = open_regular(path)
     data = b""
     try:
@@ -96,13 +87,7 @@ def read_bytes(path: PathLike, largest: int = LARGEST_FILE) -> bytes:
 
 
 def decode(data: bytes, path: PathLike) -> str:
-    """Decode the bytes of a UTF-8 file, with or without a byte-order mark.
-
-    Raises
-    ------
-    ParseError
-        The bytes are not UTF-8.
-    """
+    """Decode UTF-8, with or without a byte-order mark; other bytes are a `ParseError`."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -129,11 +114,8 @@ def find_line(text: str, phrase: str) -> int | None:
 def parse_number(token: str, path: PathLike | None, line: int | None, what: str) -> float:
     """Read a finite decimal number as Fortran prints it.
 
-    Raises
-    ------
-    ParseError
-        `token` is asterisks (an overflowed field), NaN, infinite, out of the range of a float64,
-        or no number at all.
+    A `ParseError` tells of asterisks (an overflowed field), NaN, infinity, what is out of the range
+    of a float64, or no number at all.
     """
     match = _NUMBER.fullmatch(token) or _BARE_EXPONENT.fullmatch(token)
     if match is None:

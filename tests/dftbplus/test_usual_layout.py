@@ -169,6 +169,14 @@ def test_another_layout_is_left_to_the_readers(file, old, new, legal):
     assert read_slowly(files)[0] == [legal]
 
 
+def test_what_one_file_lacks_is_not_taken_from_the_next():
+    contents = files_of("H_H").contents
+    geometry, detailed = contents[GEO_END_XYZ], contents[DETAILED_OUT]
+    shifted = {GEO_END_XYZ: geometry[:-3], DETAILED_OUT: geometry[-3:] + detailed}
+    files = files_of("H_H")._replace(contents=contents | shifted)
+    assert read_fast(files)[0] == read_slowly(files)[0] == [False]
+
+
 @given(st.integers(-(10**6) + 1, 10**7 - 1), st.integers(0, 10**8 - 1), st.booleans())
 def test_numbers_have_the_bits_of_float(whole, fraction, negative_zero):
     number = f"{'-' if negative_zero and whole == 0 else ''}{whole}.{fraction:08}"

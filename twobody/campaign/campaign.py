@@ -79,12 +79,9 @@ def plan(
 ) -> list[Job]:
     """Make the jobs of `pairs`, or of all pairs of the elements in `skf`.
 
-    Raises
-    ------
-    ParseError
-        An element has no covalent radius, a Slater-Koster file is missing or damaged, or in the
-        place of a pair is something that no campaign made, such as the shipped data, which have no
-        inputs: it is never replaced.
+    A `ParseError` tells of an element without covalent radius, of a Slater-Koster file that is
+    missing or damaged, and of what no campaign made in the place of a pair, such as the shipped
+    data, which have no inputs: it is never replaced.
     """
     output = output.resolve()
     files = SlaterKosterFiles(skf)
@@ -165,13 +162,9 @@ def write_inputs(output: Path, jobs: Sequence[Job]) -> tuple[int, int]:
 def run_campaign(output: Path, jobs: Sequence[Job], workers: Executor, compute: Compute) -> Account:
     """Compute the pairs that are not done, and log their attempts; the others are resumed.
 
-    Raises
-    ------
-    OSError
-        Another campaign is at work in `output`, files cannot be written, the program not started,
-        or the cluster not reached: then no pair can be computed.
-    KeyboardInterrupt
-        Ctrl-C, SIGTERM or SIGHUP.
+    An OSError tells why no pair can be computed: another campaign is at work in `output`, files
+    cannot be written, the program not started, or the cluster not reached. Ctrl-C, SIGTERM and
+    SIGHUP are a KeyboardInterrupt.
     """
     account = Account()
     futures: dict[Future[list[Attempt]], Job] = {}

@@ -53,19 +53,19 @@ def ladder(settings: Settings) -> dict[str, Settings]:
     the result: mixing does not at all, another optimiser and another starting distance may end in
     another minimum, and the temperature is part of what is computed.
     """
-    mixing = replace(
-        settings, mixing=settings.mixing / 5, max_scc_iterations=3 * settings.max_scc_iterations
-    )
-    optimiser = replace(mixing, optimiser="LBFGS", max_steps=5 * settings.max_steps)
-    start = replace(optimiser, start_factor=1.15 * settings.start_factor)
-    temperature = replace(start, temperature=max(1000.0, 3 * settings.temperature))
-    return {
-        "as given": settings,
-        "mixing": mixing,
-        "optimiser": optimiser,
-        "start": start,
-        "temperature": temperature,
+    changes: dict[str, dict[str, Any]] = {
+        "mixing": {
+            "mixing": settings.mixing / 5,
+            "max_scc_iterations": 3 * settings.max_scc_iterations,
+        },
+        "optimiser": {"optimiser": "LBFGS", "max_steps": 5 * settings.max_steps},
+        "start": {"start_factor": 1.15 * settings.start_factor},
+        "temperature": {"temperature": max(1000.0, 3 * settings.temperature)},
     }
+    rungs = {"as given": settings}
+    for name, change in changes.items():
+        rungs[name] = settings = replace(settings, **change)
+    return rungs
 
 
 def start_distance(elements: tuple[str, str], settings: Settings) -> float:
@@ -128,13 +128,7 @@ def _merge(tree: dict[str, Any], extra: dict[str, Any]) -> None:
 
 
 def read_extra(path: PathLike) -> str:
-    """Read an HSD file that is to be merged into every input.
-
-    Raises
-    ------
-    ParseError
-        It is not HSD, or includes another file.
-    """
+    """Read HSD to merge into every input; no HSD, or an included file, is a `ParseError`."""
     text = read_text(path)
     for line, words in enumerate(split_lines(text), start=1):
         if "<<<" in words or "<<+" in words:

@@ -47,12 +47,8 @@ def cluster(address: str) -> Iterator[tuple[Executor, Compute]]:
     """Run DFTB+ on the workers of a Dask cluster, which see the same folders as this machine.
 
     A pair whose worker is lost is given to another; one that loses several (Dask's setting
-    ``distributed.scheduler.allowed-failures``) fails.
-
-    Raises
-    ------
-    OSError
-        `address` is not one, or no scheduler or no worker answers.
+    ``distributed.scheduler.allowed-failures``) fails. Where `address` is not one, or no scheduler
+    or no worker answers, that is an OSError.
     """
     from distributed import Client  # noqa: PLC0415  an extra; nothing else needs it
 
@@ -109,10 +105,7 @@ def _watch(client: Client, workers: Executor, ended: threading.Event) -> None:
 def find_program(workers: Executor, command: Sequence[str]) -> tuple[str, ...] | None:
     """Return `command` with the full path of its program, found where it will run, or None.
 
-    Raises
-    ------
-    ConnectionError
-        The cluster was lost, or does not have this package.
+    A ConnectionError tells that the cluster was lost, or does not have this package.
     """
     try:
         path = workers.submit(_which, command[0]).result()

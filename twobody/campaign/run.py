@@ -112,14 +112,8 @@ def compute_pair(job: Job, stop: threading.Event | None = None) -> list[Attempt]
     """Compute a pair from every start, and move the lowest physical well into place.
 
     From each start the rungs are tried until one converges. Where no well is physical the lowest is
-    kept; where nothing converged, nothing is moved.
-
-    Raises
-    ------
-    Stopped
-        `stop` was set meanwhile; nothing is moved.
-    OSError
-        The program cannot be started, or files cannot be written (a full disk).
+    kept. Nothing is moved where nothing converged, where `stop` was set meanwhile (`Stopped`), or
+    the program cannot be started or files not be written (an OSError).
     """
     attempts: list[Attempt] = []
     wells: list[tuple[bool, float, float, int, Path]] = []  # best first when sorted

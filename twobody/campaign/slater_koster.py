@@ -77,13 +77,8 @@ def highest_shell(lines: list[str], path: Path) -> str:
     A shell is in the basis where its overlap with the same shell of the other atom (the columns
     Sss0, Spp0, Sdd0, Sff0) is not zero at every distance. The on-site line cannot tell: an empty
     shell of the basis has no occupation (d of Al), and some parameter sets give on-site energies or
-    Hubbard values of shells that they do not have. But an occupied shell must have an overlap.
-
-    Raises
-    ------
-    ParseError
-        The file is not a whole homonuclear Slater-Koster file, or leaves out a shell below the
-        highest (DFTB+ then needs more than a largest angular momentum).
+    Hubbard values of shells that they do not have. But an occupied shell must have an overlap. A
+    shell left out below the highest is a `ParseError`: DFTB+ then needs more than the highest.
     """
     extended = lines[0].startswith("@")
     overlaps = _EXTENDED_OVERLAPS if extended else _OVERLAPS

@@ -82,14 +82,14 @@ def parse_detailed_out(text: str, path: PathLike | None = None) -> DetailedOut:
     step = last_complete_step(split_lines(text), path)
     mulliken = read_mulliken(step)
     down = any(line.split() == ["Spin", "down"] for line in step.where)
-    n_spins = 2 if down or len(mulliken.spin_channels) == 2 else 1
+    n_spins = 2 if down or len(mulliken["spin_channels"]) == 2 else 1
     scc_converged = step.status(SCC_STATUS)
     fermi = _energies(step, "Fermi level", n_spins) or _energies(step, "Fermi energy", n_spins)
     total_energy = _energy(step, "Total energy")
     if total_energy is None:
         raise step.missing("'Total energy:' in the step", "none up to here")
     return DetailedOut(
-        **mulliken._asdict(),
+        **mulliken,
         **_scc_row(step, with_scc=scc_converged is not None),
         fermi_level=max(fermi, default=None),
         band_energy=_energy(step, "Band energy", n_spins),
@@ -97,7 +97,7 @@ def parse_detailed_out(text: str, path: PathLike | None = None) -> DetailedOut:
         mermin_free_energy=_energy(step, "Total Mermin free energy"),
         repulsive_energy=_energy(step, "Repulsive energy"),
         dipole_moment=_dipole_moment(step),
-        moved_positions=_moved_positions(step, mulliken.gross_charges),
+        moved_positions=_moved_positions(step, mulliken["gross_charges"]),
         geometry_step=step.number,
         scc_converged=scc_converged,
         geometry_converged=_geometry_converged(step),
@@ -131,8 +131,8 @@ def _energies(step: Step, name: str, count: int) -> list[float]:
             raise step.error(i, f"'{name}: (number) H (number) eV'")
         hartree, ev = (parse_number(t, step.path, i + 1, name.lower()) for t in tokens[::2])
         if not agrees_with_ev(hartree, ev):
-            converted = hartree * _PRINTED_HARTREE_TO_EV
-            raise step.error(i, f"{name.lower()} in H and the same in eV ({converted:.4f})")
+            same = f"the same in eV ({hartree * _PRINTED_HARTREE_TO_EV:.4f})"
+            raise step.error(i, f"{name.lower()} in H and {same}")
         values.append(hartree)
     return values
 
@@ -145,23 +145,22 @@ def _energy(step: Step, name: str, count: int = 1) -> float | None:
 def _dipole_moment(step: Step) -> _Float | None:
     """Read ``Dipole moment: 3F14.8 au``, and the line in debye that repeats it."""
     by_unit: dict[str, _Float] = {}
-    fields = step.fields.get("Dipole moment", [])
-    for i, rest in fields:
+    for i, rest in step.fields.get("Dipole moment", []):
         body, _, unit = rest.rpartition(" ")
         if unit not in ("au", "Debye") or unit in by_unit:
             raise step.error(i, "one dipole moment in 'au' and one in 'Debye'")
         # Fixed columns: three fields of 14 need no blank between them.
-        fixed = [body[k : k + 14].strip() for k in (0, 14, 28)]
-        tokens = fixed if len(body) == 42 else body.split()
+        fixed = len(body) == 42
+        tokens = [body[k : k + 14].strip() for k in (0, 14, 28)] if fixed else body.split()
         if len(tokens) != 3:
             raise step.error(i, "three components of the dipole moment")
         components = [parse_number(t, step.path, i + 1, "a dipole component") for t in tokens]
         by_unit[unit] = np.array(components)
-        if len(by_unit) == 2 and not agrees_with_debye(by_unit["au"], by_unit["Debye"]).all():
-            debye = by_unit["au"] * _PRINTED_AU_TO_DEBYE
-            raise step.error(i, f"the dipole moment {debye.round(4)} in au and Debye alike")
     if len(by_unit) == 1:
-        raise step.error(fields[0][0], "the dipole moment in au and in Debye", f"{unit} only")
+        raise step.error(i, "the dipole moment in au and in Debye", f"{unit} only")
+    if by_unit and not agrees_with_debye(by_unit["au"], by_unit["Debye"]).all():
+        debye = by_unit["au"] * _PRINTED_AU_TO_DEBYE
+        raise step.error(i, f"the dipole moment {debye.round(4)} in au and Debye alike")
     return by_unit.get("au")
 
 

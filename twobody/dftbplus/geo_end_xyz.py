@@ -56,20 +56,18 @@ def parse_geo_end_xyz(text: str, path: PathLike | None = None) -> Geometry:
         if n_atoms < 1:
             raise ParseError(path, start + 1, "at least one atom", f"{n_atoms}")
         stop = start + 2 + n_atoms
-        if stop > end or (stop == len(lines) and not _is_whole(lines[start + 2 : stop])):
+        if stop > end:
             break
+        if stop == len(lines):  # without a line end the last number has to be whole
+            widths = {len(row.split()) for row in lines[start + 2 :]}
+            if len(widths) > 1 or _WHOLE.fullmatch(lines[-1]) is None:
+                break
         frame = (start + 2, stop)
         start = stop
     if frame is None:
         expected = f"{lines[0].strip()} atoms and all their columns" if end else "a number of atoms"
         raise ParseError(path, max(end, 1), expected, "the end of the file")
     return _frame(lines, *frame, path)
-
-
-def _is_whole(rows: list[str]) -> bool:
-    """Tell whether a frame that ends without a line end holds its last number in full."""
-    widths = {len(row.split()) for row in rows}
-    return len(widths) == 1 and _WHOLE.fullmatch(rows[-1]) is not None
 
 
 def _frame(lines: list[str], start: int, stop: int, path: PathLike | None) -> Geometry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +28,8 @@ _POPULATION_COLUMNS = {  # column heading, how many of them make the key of a ro
     "l-shell": ("Atom Sh. l Population", 3),
     "Orbital": ("Atom Sh. l m Population", 4),
 }
-_SPIN_CHANNELS = (
-    ("up",),
-    ("up", "down"),
-    ("q", "x", "y", "z"),
-    ("spin: 1",),  # old versions
-    ("spin: 1", "spin: 2"),
-)
+# The last two are those of old versions.
+_SPIN_CHANNELS = ("up",), ("up", "down"), ("q", "x", "y", "z"), ("spin: 1",), ("spin: 1", "spin: 2")
 _MAGNETISATION = frozenset("xyz")  # non-collinear: the channels that are no population
 
 
@@ -49,16 +44,6 @@ class Orbitals:
     population: _Float  # [n_orbitals] e; small negative values are legal
 
 
-class Mulliken(NamedTuple):
-    """What a Mulliken analysis prints; the fields are those of `DetailedOut`."""
-
-    total_charge: float | None
-    gross_charges: _Float | None
-    atom_populations: _Float | None
-    orbitals: Orbitals | None
-    spin_channels: tuple[str, ...]
-
-
 class _Table(NamedTuple):
     """A table, whose rows stand one below the other."""
 
@@ -70,8 +55,11 @@ class _Table(NamedTuple):
 _Tables = dict[str, dict[str, _Table]]  # by kind and channel
 
 
-def read_mulliken(step: Step) -> Mulliken:
-    """Read every section of charges and populations, and check that they agree."""
+def read_mulliken(step: Step) -> dict[str, Any]:
+    """Read every section of charges and populations, and check that they agree.
+
+    Returns what a Mulliken analysis prints by the fields of `DetailedOut`.
+    """
     charges = _gross_charges(step)
     channels, tables = _population_tables(step)
     _check_atoms(step, tables, charges)
@@ -85,7 +73,13 @@ def read_mulliken(step: Step) -> Mulliken:
         orbitals = Orbitals(atom - 1, shell, l, m, population)
     for channel in channels:
         _check_sums(step, channel, {kind: tables[kind][channel] for kind in tables})
-    return Mulliken(_total_charge(step, charges), charges, populations, orbitals, channels)
+    return {
+        "total_charge": _total_charge(step, charges),
+        "gross_charges": charges,
+        "atom_populations": populations,
+        "orbitals": orbitals,
+        "spin_channels": channels,
+    }
 
 
 def _table(step: Step, header: int, columns: str, n_keys: int) -> _Table:
@@ -183,25 +177,24 @@ def _check_orbital_order(step: Step, table: _Table) -> None:
 
 def _check_sums(step: Step, channel: str, tables: dict[str, _Table]) -> None:
     """Check that populations of a channel, which are in `tables` by kind, add up."""
+    orbitals = tables.get("Orbital")
     for kind in ("l-shell", "Atom"):
-        if kind in tables and "Orbital" in tables:
-            _check_sum(step, tables[kind], tables["Orbital"])
+        if kind not in tables or orbitals is None:
+            continue
+        line, keys, values = tables[kind]
+        # A row is the sum of the orbitals whose key begins with its own.
+        totals: dict[tuple[int, ...], float] = {}
+        for key, value in zip(orbitals.keys, orbitals.values.tolist(), strict=True):
+            prefix = key[: len(keys[0])]
+            totals[prefix] = totals.get(prefix, 0.0) + value
+        if keys != [*totals]:
+            expected = "a row for each atom or shell that has orbitals"
+            raise step.error(line + len(keys) - 1, expected)
+        for i, (value, total) in enumerate(zip(values, totals.values(), strict=True), start=line):
+            if abs(value - total) > POPULATION_TOLERANCE:
+                raise step.error(i, f"{total:.8f}, the sum over the orbitals")
     for i, rest in step.field(f"Nr. of electrons ({channel})"):
         electrons = parse_number(rest.strip(), step.path, i + 1, "a number of electrons")
         total = tables["Atom"].values.sum() if "Atom" in tables else electrons
         if abs(electrons - total) > POPULATION_TOLERANCE:
             raise step.error(i, f"the sum of the atom populations, {total:.8f}")
-
-
-def _check_sum(step: Step, sums: _Table, parts: _Table) -> None:
-    """Check each row of `sums` against the rows of `parts` whose key begins with its own."""
-    prefixes = [key[: len(sums.keys[0])] for key in parts.keys]
-    totals = dict.fromkeys(prefixes, 0.0)
-    for prefix, value in zip(prefixes, parts.values.tolist(), strict=True):
-        totals[prefix] += value
-    if sums.keys != list(totals):
-        last_row = sums.line + len(sums.keys) - 1
-        raise step.error(last_row, "a row for each atom or shell that has orbitals")
-    for i, (value, total) in enumerate(zip(sums.values, totals.values(), strict=True)):
-        if abs(value - total) > POPULATION_TOLERANCE:
-            raise step.error(sums.line + i, f"{total:.8f}, the sum over the orbitals")

@@ -13,26 +13,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.dftbplus.band_out import (
-    LEVEL_FIELDS,
-    LEVEL_SUMS,
-    is_occupation,
-    level_numbers,
-    level_sums,
-)
-from twobody.dftbplus.detailed_out import (
-    BOHR,
-    POSITION_TOLERANCE,
-    SCC_FIELDS,
-    agrees_with_debye,
-    agrees_with_ev,
-    agrees_with_total,
-)
+from twobody.dftbplus import band_out, detailed_out
 from twobody.dftbplus.mulliken import POPULATION_TOLERANCE
 from twobody.pairs import dense_orbitals
 
@@ -83,17 +70,13 @@ def read_usual(
     return read
 
 
-_RULER = "*" * 80
-_HEAD = re.compile(
-    b" Fermi distribution function\n\nGeometry optimization step: ([0-9]{1,9})\n\n\n"
-    + re.escape(f"{_RULER}\n iSCC Total electronic   Diff electronic      SCC error    \n".encode())
-    + b"( [ 0-9-]{4})"
-    + 3 * rb"( [ 0-9-]{4}\.[0-9]{8}E[+-][0-9]{2})"
-    + b"\n"
+_FILES = re.compile(
+    rb"    2\nGeometry Step: ([0-9]{1,9})\n((.{5}).*\n(.{5}).*\n)"
+    rb" Fermi distribution function\n\nGeometry optimization step: \1\n\n\n"
+    rb"\*{80}\n iSCC Total electronic   Diff electronic      SCC error    \n"
+    rb"( [ 0-9-]{4})" + 3 * rb"( [ 0-9-]{4}\.[0-9]{8}E[+-][0-9]{2})" + rb"\n((?s:.*))"
 )
-_HEAD_FIELDS = ("geometry_step", *SCC_FIELDS)
-_SYMBOL = 5  # bytes before the numbers of an atom
-_ATOM_ROW = _SYMBOL + 4 * len("      0.00000000") + len("\n")
+_HEAD_FIELDS = ("geometry_step", *detailed_out.SCC_FIELDS)
 
 
 def _head_and_body(pair: Texts) -> tuple[list[float], bytes] | None:
@@ -102,17 +85,14 @@ def _head_and_body(pair: Texts) -> tuple[list[float], bytes] | None:
     These are the numbers of `_HEAD_FIELDS`; and the rows of the atoms with what stands below the
     SCC row in ``detailed.out``.
     """
-    head = _HEAD.match(pair.detailed_out)
-    if head is None:
+    match = _FILES.fullmatch(pair.geo_end_xyz + pair.detailed_out)
+    if match is None or match.end(2) != len(pair.geo_end_xyz):
         return None
-    before, rows = pair.geo_end_xyz[: -2 * _ATOM_ROW], pair.geo_end_xyz[-2 * _ATOM_ROW :]
-    symbols = [rows[:_SYMBOL], rows[_ATOM_ROW : _ATOM_ROW + _SYMBOL]]
-    if before != b"    2\nGeometry Step: %b\n" % head[1]:
-        return None
-    if symbols != [symbol.rjust(_SYMBOL).encode() for symbol in pair.elements]:
+    step, atoms, first, second, *scc, below = match.groups()
+    if [first, second] != [symbol.rjust(5).encode() for symbol in pair.elements]:
         return None
     try:
-        return [*map(float, head.groups())], rows + pair.detailed_out[head.end() :]
+        return [*map(float, (step, *scc))], atoms + below
     except ValueError:
         return None
 
@@ -135,14 +115,14 @@ class _Form(NamedTuple):
     def of(cls, picture: str) -> _Form:
         """Make the form of a picture; see `_picture`."""
         fields = [match.span() for match in _FIELD.finditer(picture)]
-        longest = max(end - start for start, end in fields) - 1  # without the point
         columns = [[i for i in range(*field) if picture[i] != "."] for field in fields]
+        longest = max(map(len, columns))
         lowest, highest = (
             np.frombuffer(picture.encode().translate(bytes.maketrans(b"#@?", legal)), np.uint8)
             for legal in (b" 0 ", b"99~")
         )
         padded = np.array([[c[0]] * (longest - len(c)) + c for c in columns])
-        decimals = [picture[slice(*field)][::-1].index(".") for field in fields]
+        decimals = [len(picture[slice(*field)].partition(".")[2]) for field in fields]
         return cls(lowest, highest, padded, np.array(decimals))
 
     def numbers(self, characters: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], _Float]:
@@ -180,9 +160,11 @@ class _Layout:
         """Return which of n bodies fit, and the numbers [n, ...] of each name and field."""
         characters = np.frombuffer(b"".join(bodies), np.uint8).reshape(len(bodies), -1)
         fits, values = self.form.numbers(characters)
-        columns = {name: values[:, places] for name, places in self.names.items()}
-        for name, printed in _ENERGY_FIELDS.items():
-            columns[name] = columns["hartree"][:, _ENERGIES.index(printed)]
+        columns = {
+            name: values[:, places if len(places) > 1 else places[0]]
+            for name, places in self.names.items()
+        }
+        columns["hartree"] = values[:, [i - 1 for i in self.names["ev"]]]
         atom, l, m = self.orbitals
         orbitals = dense_orbitals(atom, l, m, columns["orbitals"])
         constant = {"num_atoms": 2.0, "scc_converged": 1.0, "geometry_converged": 1.0}
@@ -190,29 +172,26 @@ class _Layout:
         return fits, columns | {"orbital_populations": orbitals}
 
 
-_BEFORE_SHELLS = b"l-shell populations (up)\n Atom Sh.   l       Population\n"
-_SHELL_ROW = len("    1   1   0       1.01692396\n")
-_SHELL_KEY = len("    1   1   0")
-_SHELL_KEYS = re.compile(rb"(?:    [12]   [1-9]   [0-2]){2,18}")
+_SHELLS = re.compile(
+    rb"l-shell populations \(up\)\n Atom Sh\.   l       Population\n"
+    rb"((?:    [12]   [1-9]   [0-2].{17}\n){2,18})\n"
+)
 
 
 def _layout_of(body: bytes) -> _Layout | None:
     """Return the layout that `body` has if it has a usual one at all."""
-    start = body.find(_BEFORE_SHELLS) + len(_BEFORE_SHELLS)
-    end = body.find(b"\n\n", start)
-    keys = b"".join(body[i : i + _SHELL_KEY] for i in range(start, end, _SHELL_ROW))
-    return _layout(keys) if _SHELL_KEYS.fullmatch(keys) else None
+    match = _SHELLS.search(body)
+    return _layout(tuple(row[:13] for row in match[1].splitlines())) if match else None
 
 
 @lru_cache(maxsize=256)
-def _layout(keys: bytes) -> _Layout | None:
+def _layout(keys: tuple[bytes, ...]) -> _Layout | None:
     """Make the layout for the first columns of the table of shells."""
-    numbers = [int(number) for number in keys.split()]
-    shells = list(zip(numbers[0::3], numbers[1::3], numbers[2::3], strict=True))
+    shells = [(int(key[:5]), int(key[5:9]), int(key[9:])) for key in keys]
     n_first = sum(atom == 1 for atom, _, _ in shells)
-    counted = [(1, i + 1) for i in range(n_first)]
-    counted += [(2, i + 1) for i in range(len(shells) - n_first)]
-    if [shell[:2] for shell in shells] != counted or len({atom for atom, _ in counted}) != 2:
+    counts = ((1, n_first), (2, len(shells) - n_first))
+    counted = [(atom, i + 1) for atom, count in counts for i in range(count)]
+    if [shell[:2] for shell in shells] != counted or not 0 < n_first < len(shells):
         return None
     first_of_shell = np.cumsum([0, *(2 * l + 1 for _, _, l in shells[:-1])]).tolist()
     picture, names = _picture(shells)
@@ -225,98 +204,32 @@ def _layout(keys: bytes) -> _Layout | None:
     )
 
 
-_FIELD = re.compile(r" #*@\.@+")
+_FIELD = re.compile(r" #*@(?:\.@+)?")
 _ORBITALS = (("s",), ("p_y", "p_z", "p_x"), ("d_xy", "d_yz", "d_z2", "d_xz", "d_x2-y2"))  # by l, m
-_ENERGIES = (
-    *("Fermi level", "Band energy", "TS", "Band free energy (E-TS)", "Extrapolated E(0K)"),
-    *("Energy H0", "Energy SCC", "Total Electronic energy", "Repulsive energy", "Total energy"),
-    *("Extrapolated to 0", "Total Mermin free energy", "Force related energy"),
-)
-_ENERGY_FIELDS = {
-    "fermi_level": "Fermi level",
-    "band_energy": "Band energy",
-    "electronic_energy": "Total Electronic energy",
-    "repulsive_energy": "Repulsive energy",
-    "total_energy": "Total energy",
-    "mermin_free_energy": "Total Mermin free energy",
-}
+_BODY = Path(__file__).with_name("usual_layout.txt").read_text(encoding="utf-8").splitlines()
 
 
 def _picture(shells: Sequence[tuple[int, int, int]]) -> tuple[str, list[str]]:
-    """Draw the body, and name its numbers in their order.
+    """Draw the body of pairs that have these shells, and name its numbers in their order.
 
-    A ``?`` is any character, an ``@`` a digit, and a ``#`` a blank, a minus or a digit. Before each
-    number is a blank, so that it stands apart from what is before it.
+    In ``usual_layout.txt`` a ``?`` is any character, an ``@`` a digit, and a ``#`` a blank, a minus
+    or a digit. Before each number is a blank, so that it stands apart from what is before it. What
+    the numbers of a line are follows an arrow.
     """
+    orbitals = [(*s, m, label) for s in shells for m, label in enumerate(_ORBITALS[s[2]], -s[2])]
+    lines: list[str] = []
     names: list[str] = []
-
-    def number(name: str, width: int, decimals: int = 8) -> str:
-        names.append(name)
-        return f" {'#' * (width - decimals - 3)}@.{'@' * decimals}"
-
-    def energies(printed: Sequence[str]) -> list[str]:
-        return [
-            f"{name + ':':31}{number('hartree', 18, 10)} H{number('ev', 18, 4)} eV"
-            for name in printed
-        ]
-
-    def vector(name: str, width: int) -> str:
-        return "".join(number(name, width) for _ in range(3))
-
-    lines = [
-        *("?" * _SYMBOL + vector("positions", 16) + number("populations", 16) for _ in range(2)),
-        _RULER,
-        "",
-        "Coordinates of moved atoms (au):",
-        *(f"{atom:5}{vector('moved_positions', 16)}" for atom in (1, 2)),
-        "",
-        f" Total charge:{number('total_charge', 15)}",
-        "",
-        " Atomic gross charges (e)",
-        " Atom           Charge",
-        *(f"{atom:5}{number('charges', 17)}" for atom in (1, 2)),
-        "",
-        f"Nr. of electrons (up):{number('electrons', 16)}",
-        "Atom populations (up)",
-        " Atom       Population",
-        *(f"{atom:5}{number('atom_populations', 17)}" for atom in (1, 2)),
-        "",
-        "l-shell populations (up)",
-        " Atom Sh.   l       Population",
-        *(f"{atom:5}{shell:4}{l:4}{number('shells', 17)}" for atom, shell, l in shells),
-        "",
-        "Orbital populations (up)",
-        " Atom Sh.   l   m       Population  Label",
-        *(
-            f"{atom:5}{shell:4}{l:4}{m:4}{number('orbitals', 17)}  {label}"
-            for atom, shell, l in shells
-            for m, label in enumerate(_ORBITALS[l], start=-l)
-        ),
-        "",
-        *energies(_ENERGIES[:5]),
-        f"Input / Output electrons (q):{number('', 18, 10)}{number('', 18, 10)}",
-        "",
-        *energies(_ENERGIES[5:]),
-        "",
-        "Non-constrained calculation",
-        "",
-        "SCC converged",
-        "",
-        "Full geometry written in geo_end.{xyz|gen}",
-        "",
-        f"Dipole moment:{vector('dipole', 14)} au",
-        f"Dipole moment:{vector('debye', 14)} Debye",
-        "",
-        "Geometry converged",
-        "",
-        "",
-    ]
-    return "\n".join(lines), names
+    for line in _BODY:
+        picture, _, named = line.partition("  <- ")
+        keys = {"shells": shells, "orbitals": orbitals}.get(named)
+        rows = [picture] if keys is None else [picture.format(*key) for key in keys]
+        lines += rows
+        names += named.split() * len(rows)
+    return "\n".join([*lines, ""]), names
 
 
 _BAND_HEADING = f" KPT{1:13}  SPIN{1:13}  KWEIGHT{'1.0000000000000000':>22}     \n".encode()
 _LEVEL = _Form.of(" ####@ ####@.@@@ #@.@@@@@\n")
-_INDEX = len("     1")
 
 
 def _levels(texts: Sequence[bytes | None]) -> dict[str, _Float]:
@@ -325,7 +238,8 @@ def _levels(texts: Sequence[bytes | None]) -> dict[str, _Float]:
     Returns `LEVEL_FIELDS` and `LEVEL_SUMS`, [n] each, and whether it is of another layout; the
     numbers are NaN then, and where there is none.
     """
-    values = {name: np.full(len(texts), np.nan) for name in (*LEVEL_FIELDS, *LEVEL_SUMS)}
+    names = (*band_out.LEVEL_FIELDS, *band_out.LEVEL_SUMS)
+    values = {name: np.full(len(texts), np.nan) for name in names}
     values["other_levels"] = np.array([text is not None for text in texts], np.float64)
     width, bodies = len(_LEVEL.lowest), {}
     for i, text in enumerate(texts):
@@ -339,16 +253,13 @@ def _levels(texts: Sequence[bytes | None]) -> dict[str, _Float]:
     counts = np.array([len(body) // width for body in bodies.values()])
     starts = np.cumsum(counts) - counts
     fits, numbers = _LEVEL.numbers(characters)
-    indices = "".join(f"{i:{_INDEX}}" for i in range(1, counts.max() + 1)).encode()
-    expected = np.frombuffer(indices, np.uint8).reshape(-1, _INDEX)
-    place = np.arange(len(characters)) - np.repeat(starts, counts)
-    fits &= (characters[:, :_INDEX] == expected[place]).all(axis=1)
-    fits &= is_occupation(numbers[:, 1], 2.0)
+    index, energies, occupations = numbers.T
+    fits &= index == np.arange(1, len(index) + 1) - np.repeat(starts, counts)
+    fits &= band_out.is_occupation(occupations, 2.0)
     good = np.logical_and.reduceat(fits, starts)
     places = np.array([*bodies])[good]
-    energies, occupations = numbers.T
-    sums = level_sums(energies, occupations, 1.0, starts)
-    for name, column in (level_numbers(energies, occupations, starts, 2.0) | sums).items():
+    sums = band_out.level_sums(energies, occupations, 1.0, starts)
+    for name, column in (band_out.level_numbers(energies, occupations, starts, 2.0) | sums).items():
         values[name][places] = column[good]
     values["other_levels"][places] = 0
     return values
@@ -358,24 +269,25 @@ def _consistent(layout: _Layout, columns: dict[str, _Float]) -> NDArray[np.bool_
     """Tell which pairs pass the checks of the readers and of the folders."""
     orbitals, populations = columns["orbitals"], columns["atom_populations"]
     differences = [
-        columns["total_charge"] - columns["charges"].sum(axis=1, keepdims=True),
-        columns["electrons"] - populations.sum(axis=1, keepdims=True),
+        columns["total_charge"] - columns["charges"].sum(axis=1),
+        columns["electrons"] - populations.sum(axis=1),
         columns["shells"] - np.add.reduceat(orbitals, layout.first_of_shell, axis=1),
         populations - np.add.reduceat(orbitals, layout.first_of_atom, axis=1),
         columns["populations"] - populations,
     ]
-    add_up = (np.abs(np.hstack(differences)) <= _TOLERANCE).all(axis=1)
-    apart = np.abs(columns["moved_positions"] * BOHR - columns["positions"])
-    in_place = (apart <= POSITION_TOLERANCE - 1e-9).all(axis=1)
-    in_ev = agrees_with_ev(columns["hartree"], columns["ev"]).all(axis=1)
-    in_debye = agrees_with_debye(columns["dipole"], columns["debye"]).all(axis=1)
-    scc = agrees_with_total(columns["scc_total_electronic"], columns["electronic_energy"])
+    add_up = (np.abs(np.column_stack(differences)) <= _TOLERANCE).all(axis=1)
+    apart = np.abs(columns["moved_positions"] * detailed_out.BOHR - columns["positions"])
+    in_place = (apart <= detailed_out.POSITION_TOLERANCE - 1e-9).all(axis=1)
+    in_ev = detailed_out.agrees_with_ev(columns["hartree"], columns["ev"]).all(axis=1)
+    in_debye = detailed_out.agrees_with_debye(columns["dipole"], columns["debye"]).all(axis=1)
+    printed = columns["scc_total_electronic"], columns["electronic_energy"]
+    scc = detailed_out.agrees_with_total(*printed)
     scc &= (columns["scc_iteration"] >= 1) & (columns["scc_error"] >= 0)
     missing = np.abs(columns["level_electrons"] - populations.sum(axis=1))
     energy, rounding = columns["level_energy"], columns["energy_rounding"]
     levels = columns["n_levels"] == orbitals.shape[1]
     levels &= missing <= _TOLERANCE + columns["electrons_rounding"]
-    levels &= agrees_with_ev(columns["band_energy"], energy, rounding)
+    levels &= detailed_out.agrees_with_ev(columns["band_energy"], energy, rounding)
     levels |= np.isnan(columns["n_levels"]) & (columns["other_levels"] == 0)
     result: NDArray[np.bool_] = add_up & in_place & in_ev & in_debye & scc & levels
     return result

@@ -10,19 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twobody.dftbplus import (
-    BOHR,
-    POPULATION_TOLERANCE,
-    DetailedOut,
-    Geometry,
-    Levels,
-    parse_band_out,
-    parse_detailed_out,
-    parse_geo_end_xyz,
-)
-from twobody.dftbplus.band_out import is_occupation, level_numbers, level_sums
-from twobody.dftbplus.detailed_out import POSITION_TOLERANCE, SCALARS, agrees_with_ev
-from twobody.dftbplus.mulliken import CHARGE_SECTIONS
+from twobody.dftbplus import DetailedOut, Geometry, Levels, band_out, detailed_out, geo_end_xyz
+from twobody.dftbplus.detailed_out import SCALARS
+from twobody.dftbplus.mulliken import CHARGE_SECTIONS, POPULATION_TOLERANCE
 from twobody.dftbplus.usual_layout import Texts, read_usual
 from twobody.errors import PairProblem, ParseError
 from twobody.files import InputDigest
@@ -47,12 +37,8 @@ class Pair(NamedTuple):
 def find_pairs(raw_data: Path) -> tuple[list[str], list[PairProblem]]:
     """Return the names of the pair folders, sorted, and what is wrong with folders' names.
 
-    Hidden folders are not looked at.
-
-    Raises
-    ------
-    ParseError
-        `raw_data` is not a readable folder, or holds no folder.
+    Hidden folders are not looked at. Where `raw_data` is not readable or holds no folder, that is a
+    `ParseError`.
     """
     try:
         with os.scandir(raw_data) as entries:
@@ -164,13 +150,13 @@ def _parse(folder: _Folder, *, allow_unconverged: bool) -> tuple[Pair | None, li
                 raise content
             text = decode(content, path)
             if file == DETAILED_OUT:
-                detailed = parse_detailed_out(text, path)
+                detailed = detailed_out.parse_detailed_out(text, path)
                 errors += _check_detailed(detailed, text, path, allow_unconverged)
             elif file == GEO_END_XYZ:
-                geometry = parse_geo_end_xyz(text, path)
+                geometry = geo_end_xyz.parse_geo_end_xyz(text, path)
                 errors += _check_geometry(geometry, tuple(folder.name.split("_")), path)
             else:
-                levels = parse_band_out(text, path)
+                levels = band_out.parse_band_out(text, path)
         except ParseError as error:
             errors.append(error)
     if errors or geometry is None or detailed is None:
@@ -226,8 +212,8 @@ def _check_agreement(geometry: Geometry, detailed: DetailedOut, path: Path) -> I
         yield ParseError(path, geometry.line - 1, expected, f"{step}")
         return  # what else differs is no wonder
     for atom, bohrs in (detailed.moved_positions or {}).items():
-        position, there = geometry.positions[atom], bohrs * BOHR
-        if (np.abs(position - there) > POSITION_TOLERANCE).any():
+        position, there = geometry.positions[atom], bohrs * detailed_out.BOHR
+        if (np.abs(position - there) > detailed_out.POSITION_TOLERANCE).any():
             expected = f"atom {atom + 1} where {DETAILED_OUT} has it, at {vector(there)} Å"
             yield ParseError(path, geometry.line + atom, expected, f"{vector(position)} Å")
     if geometry.populations is None or detailed.atom_populations is None:
@@ -240,51 +226,38 @@ def _check_agreement(geometry: Geometry, detailed: DetailedOut, path: Path) -> I
 
 
 def _check_levels(levels: Levels, detailed: DetailedOut, path: Path) -> None:
-    """Check that no level, spin or electron of `detailed` is missing among the levels."""
+    """Check that every k-point has all spins, levels, electrons and energy of `detailed`."""
     if detailed.orbitals is None or detailed.atom_populations is None:
         return
-    n_channels = len(detailed.spin_channels)
-    n_levels = len(detailed.orbitals.atom)
-    if n_channels == 4:  # non-collinear: one block for both spins
-        n_levels *= 2
-    _check_blocks(levels, (1, 2) if n_channels == 2 else (1,), n_levels, path)
-    full, electrons = 2.0 if n_channels == 1 else 1.0, float(detailed.atom_populations.sum())
-    _check_filling(levels, full, electrons, detailed.band_energy, path)
-
-
-def _check_blocks(levels: Levels, spins: tuple[int, ...], n_levels: int, path: Path) -> None:
-    """Check that every k-point has a block for each spin, with a level for each (spin) orbital."""
-    found = len(levels.energies) // len(levels.blocks)
-    missing = dict.fromkeys((k_point, s) for k_point, *_ in levels.blocks for s in spins)
-    for k_point, spin, _, line in levels.blocks:
+    n_channels, blocks = len(detailed.spin_channels), levels.blocks
+    spins = (1, 2) if n_channels == 2 else (1,)
+    # Non-collinear: one block for both spins.
+    n_levels = len(detailed.orbitals.atom) * (2 if n_channels == 4 else 1)
+    size = len(levels.energies) // len(blocks)
+    missing = dict.fromkeys((block.k_point, spin) for block in blocks for spin in spins)
+    for k_point, spin, _, line in blocks:
         if spin not in spins:
             what = f"spin {' or '.join(map(str, spins))}, as in {DETAILED_OUT}"
             raise ParseError(path, line, what, f"spin {spin}")
-        if found != n_levels:
+        if size != n_levels:
             what = f"{n_levels} levels, one an orbital, for k-point {k_point}, spin {spin}"
-            raise ParseError(path, line, what, f"{found}")
+            raise ParseError(path, line, what, f"{size}")
         del missing[k_point, spin]
     for k_point, spin in missing:
-        line = levels.blocks[-1].line + found
-        raise ParseError(path, line, f"a block for k-point {k_point}, spin {spin}", "none")
-
-
-def _check_filling(
-    levels: Levels, full: float, electrons: float, band_energy: float | None, path: Path
-) -> None:
-    """Check that levels are filled as far as they can be, with all electrons and their energy."""
-    blocks, occupations = levels.blocks, levels.occupations
-    size = len(occupations) // len(blocks)
-    for i in np.flatnonzero(~is_occupation(occupations, full)).tolist():
-        line, found = blocks[i // size].line + i % size + 1, f"{occupations[i]:.5f}"
+        what = f"a block for k-point {k_point}, spin {spin}"
+        raise ParseError(path, blocks[-1].line + size, what, "none")
+    full = 2.0 if n_channels == 1 else 1.0
+    for i in np.flatnonzero(~band_out.is_occupation(levels.occupations, full)).tolist():
+        line, found = blocks[i // size].line + i % size + 1, f"{levels.occupations[i]:.5f}"
         raise ParseError(path, line, f"an occupation from 0 to {full:g}", found)
     weights = np.repeat([block.weight for block in blocks], size)
-    sums = level_sums(levels.energies, occupations, weights, [0]).values()
+    sums = band_out.level_sums(levels.energies, levels.occupations, weights, [0]).values()
     total, rounding, energy, energy_rounding = (float(value[0]) for value in sums)
+    electrons, band_energy = float(detailed.atom_populations.sum()), detailed.band_energy
     if abs(total - electrons) > POPULATION_TOLERANCE + rounding:
         what = f"occupations that add up to the electrons of {DETAILED_OUT}, {electrons:.5f}"
         raise ParseError(path, blocks[0].line, what, f"{total:.5f}")
-    if band_energy is not None and not agrees_with_ev(band_energy, energy, energy_rounding):
+    if band_energy is not None and not detailed_out.agrees_with_ev(band_energy, energy, energy_rounding):
         what = f"levels whose electrons have the band energy of {DETAILED_OUT}, {band_energy:.6f} H"
         raise ParseError(path, blocks[0].line, what, f"{energy:.3f} eV")
 
@@ -303,17 +276,15 @@ def fill(
         "populations": detailed.atom_populations,
         "num_atoms": 2,
     }
-    if (orbitals := detailed.orbitals) is not None:
-        values["orbital_populations"] = dense_orbitals(
-            orbitals.atom, orbitals.l, orbitals.m, orbitals.population
-        )
+    if (of := detailed.orbitals) is not None:
+        values["orbital_populations"] = dense_orbitals(of.atom, of.l, of.m, of.population)
     if geometry is not None:
         values["positions"] = geometry.positions
         if geometry.populations is not None:
             values["populations"] = geometry.populations
     if levels is not None:
         full = 1.0 if levels.spins.max() > 1 or len(detailed.spin_channels) > 1 else 2.0
-        of_one = level_numbers(levels.energies, levels.occupations, [0], full)
+        of_one = band_out.level_numbers(levels.energies, levels.occupations, [0], full)
         values |= {name: value[0] for name, value in of_one.items()}
     for target in (row, scalars):
         for name in target.dtype.names or ():

@@ -63,10 +63,7 @@ class RawData(NamedTuple):
 def read(raw_data: Path, *, allow_unconverged: bool) -> RawData:
     """Read and check the whole input.
 
-    Raises
-    ------
-    ParseError
-        `raw_data` is not a folder of pairs. Everything else is among the problems.
+    Only where `raw_data` is not a folder of pairs is a `ParseError` raised; all else is a problem.
     """
     names, problems = find_pairs(raw_data)
     digest = InputDigest()
