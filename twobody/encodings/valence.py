@@ -42,24 +42,12 @@ Configuration = dict[tuple[int, int], int]
 
 
 class Shell(NamedTuple):
-    """The valence shell of one angular momentum of an element.
+    """The valence shell of one angular momentum of an element."""
 
-    Attributes
-    ----------
-    n : int
-        Principal quantum number.
-    effective_n : float
-        Slater's n*.
-    exponent : float
-        zeta [1 / bohr].
-    occupation : int
-        Electrons of the free atom in its ground state.
-    """
-
-    n: int
-    effective_n: float
-    exponent: float
-    occupation: int
+    n: int  # principal quantum number
+    effective_n: float  # Slater's n*
+    exponent: float  # zeta [1 / bohr]
+    occupation: int  # electrons of the free atom in its ground state
 
 
 def _subshells(text: str) -> list[tuple[int, int, int]]:
@@ -80,12 +68,8 @@ def configuration(atomic_number: int) -> Configuration:
         Where the ground state is not known: beyond `HEAVIEST`.
     """
     if not 1 <= atomic_number <= HEAVIEST:
-        raise ParseError(
-            "atomic_numbers",
-            None,
-            f"elements with Slater exponents, Z = 1 to {HEAVIEST}",
-            f"Z = {atomic_number}",
-        )
+        expected = f"elements with Slater exponents, Z = 1 to {HEAVIEST}"
+        raise ParseError("atomic_numbers", None, expected, f"Z = {atomic_number}")
     subshells: Configuration = {}
     left = atomic_number
     for n, l, capacity in _subshells(_AUFBAU):
@@ -141,10 +125,8 @@ def valence_shells(atomic_number: int) -> tuple[Shell | None, ...]:
     n_of_l = (row, max(row, 2), max(row - (not d_of_this_row), 3), max(row - 2, 4))
     shells: list[Shell | None] = []
     for l, n in enumerate(n_of_l):
-        effective_n = EFFECTIVE_QUANTUM_NUMBERS[n - 1]
-        occupation = subshells.get((n, l), 0)
-        exponent = outermost
-        if l >= 2 and occupation:
-            exponent = effective_charge(subshells, n, l) / effective_n
+        effective_n, occupation = EFFECTIVE_QUANTUM_NUMBERS[n - 1], subshells.get((n, l), 0)
+        has_own = l >= 2 and occupation
+        exponent = effective_charge(subshells, n, l) / effective_n if has_own else outermost
         shells.append(Shell(n, effective_n, exponent, occupation) if l < 3 or n <= row else None)
     return tuple(shells)
