@@ -47,10 +47,7 @@ def pair_files(folder: Path, pairs: Pairs) -> Iterator[None]:
 def check_pair_files(folder: Path) -> set[str]:
     """Return the names of the pair files in `folder`, which may be absent.
 
-    Raises
-    ------
-    ParseError
-        It holds something that is not a file of this kind, or is not a folder.
+    Raises a ParseError where it holds anything but files of this kind, or is not a folder.
     """
     if os.path.lexists(folder) and not folder.is_dir():
         raise ParseError(folder, None, "a folder, or nothing", "something else")

@@ -24,9 +24,10 @@ from twobody.archive.layout import (
     members,
 )
 from twobody.elements import ATOMIC_NUMBERS
-from twobody.encodings import DEFAULT, ENCODINGS, Encoding, get_encoding
+from twobody.encodings import DEFAULT, ENCODINGS, Encoding
+from twobody.encodings.encoding import Shape
 from twobody.errors import ParseError
-from twobody.pairs import METADATA_NAMES, Pairs, empty_rows
+from twobody.pairs import METADATA_NAMES, ROW, Pairs, empty_rows
 from twobody.text import PathLike, quote
 
 _MOST_DRAWN = 500  # times the size of a file without images may be drawn; for our own it is 141
@@ -88,10 +89,7 @@ class Origin(NamedTuple):
 def origin_of(archive: Container) -> Origin:
     """Read what an archive of ours says of its origin, before anything else of it.
 
-    Raises
-    ------
-    ParseError
-        It says nothing, or is of a later format or an unknown encoding.
+    Raises a ParseError where it says nothing, or is of a later format or an unknown encoding.
     """
     member = archive.members.get("provenance")
     if member is None or member.shape or member.dtype.kind != "U":
@@ -141,18 +139,11 @@ def layout_faults(archive: Container) -> Iterator[ParseError]:
 
 
 def check_shape(
-    archive: Container,
-    name: str,
-    shape: tuple[int, ...],
-    symbols: tuple[str | int, ...],
-    sizes: dict[str, int],
+    archive: Container, name: str, shape: tuple[int, ...], symbols: Shape, sizes: dict[str, int]
 ) -> None:
     """Compare a shape with its symbols; a letter stands for the size that it met first.
 
-    Raises
-    ------
-    ParseError
-        They differ, or nothing is in the array: there is no dataset without a pair or a pixel.
+    Raises a ParseError where they differ, and where there is no pair or no pixel.
     """
     if len(shape) == len(symbols):
         for symbol, n in zip(symbols, shape, strict=True):
@@ -183,22 +174,13 @@ def _read_ours(archive: Container) -> Pairs:
         numbers = {name: archive.read(name) for name in PAIR_NUMBERS}
     for name, values in numbers.items():
         rows[name] = values
-    pairs = Pairs(
-        path=archive.path,
-        names=archive.read("pair_names"),
-        rows=rows,
-        encoding=encoding.name,
-        images=images,
-        provenance=provenance,
-        **columns,
-    )
-    return pairs if images is not None else _with_images(pairs, archive)
-
-
-def _with_images(pairs: Pairs, archive: Container) -> Pairs:
-    """Give pairs the images that follow from their numbers, unless a bomb is drawn by that."""
-    images = get_encoding(pairs.encoding).encode(pairs)
-    limit = max(_MOST_DRAWN * archive.file_size, archive.allowed_size)
+    names = archive.read("pair_names")
+    about: dict[str, Any] = {"encoding": encoding.name, "images": images, "provenance": provenance}
+    pairs = Pairs(path=archive.path, names=names, rows=rows, **columns, **about)
+    if images is not None:
+        return pairs
+    images = encoding.encode(pairs)
+    limit = max(_MOST_DRAWN * archive.file_size, archive.allowed_size)  # against bombs
     if (size := math.prod(images.shape) * 4) > limit:
         expected = f"images of at most {limit} bytes from a file of {archive.file_size}"
         raise ParseError(archive.path, None, expected, f"{size} bytes, of {len(pairs)} pairs")
@@ -209,9 +191,5 @@ def rows_of(geometries: NDArray[Any], metadata: ArrayLike) -> NDArray[np.void]:
     """Make `ROW`s of geometries [N, 2, 4] (x, y, z [Å], population [e]) and metadata [N, 8]."""
     rows = empty_rows(len(geometries))
     rows["positions"], rows["populations"] = geometries[:, :, :3], geometries[:, :, 3]
-    values = np.asarray(metadata, np.float64)
-    rows["dipole"] = values[:, 3:6]
-    for k, name in enumerate(METADATA_NAMES):
-        if not name.startswith("dipole_"):
-            rows[name] = values[:, k]
+    rows.view(np.float64).reshape(-1, ROW.itemsize // 8)[:, -len(METADATA_NAMES) :] = metadata
     return rows

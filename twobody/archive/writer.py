@@ -38,27 +38,17 @@ def write(
 ) -> str:
     """Write pairs to a binary file and return the content digest; see `Container.content_digest`.
 
-    The same pairs give the same bytes, whatever `jobs` is.
-
-    Parameters
-    ----------
-    file : binary file, open for writing, at its start
-    pairs : Pairs
-        With images and provenance.
-    store : bool
-        Write members uncompressed and aligned to 64 bytes.
-    jobs : int
-        Threads that draw and compress.
-    progress : function
-        Called with the number of pairs whose images were given to the threads since the last call.
+    The pairs have images and provenance; the same ones give the same bytes, whatever `jobs` is, the
+    number of threads that draw and compress. `store` writes members uncompressed and aligned to 64
+    bytes. `progress` is called with the number of pairs whose images were given to the threads
+    since the last call.
     """
     digest = hashlib.sha256()
     with ZipStream(file, jobs=jobs, store=store) as stream:
         for name, (dtype, shape, parts) in _members(pairs, progress):
             digest.update(digest_entry(name, dtype, shape))
-            header = npy_header(dtype, shape)
-            stored = name in _STORED
-            stream.add(f"{name}.npy", header, parts, store=stored, seen=digest.update)
+            head, stored = npy_header(dtype, shape), name in _STORED
+            stream.add(f"{name}.npy", head, parts, store=stored, seen=digest.update)
     return digest.hexdigest()
 
 
@@ -116,14 +106,14 @@ def _bytes(array: NDArray[Any]) -> memoryview:
 
 def _drawn(images: Images, progress: Callable[[int], object]) -> Iterator[Part]:
     """Yield functions that draw blocks of images; threads call them."""
+
+    def draw(block: slice) -> memoryview:
+        return _bytes(images[block].astype("<f4", copy=False))
+
     n = images.shape[0]
     for start in range(0, n, _BLOCK):
-        yield partial(_draw, images, slice(start, start + _BLOCK))
+        yield partial(draw, slice(start, start + _BLOCK))
         progress(min(_BLOCK, n - start))
-
-
-def _draw(images: Images, block: slice) -> memoryview:
-    return _bytes(images[block].astype("<f4", copy=False))
 
 
 def pickled(dicts: Iterable[dict[str, Plain]], shape: tuple[int, ...]) -> Streamed:

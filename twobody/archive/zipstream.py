@@ -71,11 +71,6 @@ class ZipStream:
         """Write a member: `head`, then the parts, which threads make in any order.
 
         `store` writes its data as they are; `seen` is called with the data of each part, in order.
-
-        Raises
-        ------
-        OSError
-            The file cannot be written.
         """
         store = store or self._store
         entry = zipfile.ZipInfo(name)  # of 1980-01-01, where zip's time begins

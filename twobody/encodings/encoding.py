@@ -32,14 +32,15 @@ class Channel:
     matrix: bool = False
 
 
-class Member(NamedTuple):
-    """An array of an archive.
+Shape = tuple[str | int, ...]
+"""A letter stands for a size that is the same all over an archive."""
 
-    A letter in the shape stands for a size that is the same all over an archive.
-    """
+
+class Member(NamedTuple):
+    """An array of an archive."""
 
     dtype: str  # as NumPy writes it; "U" for text of any length, "O" for pickled dicts
-    shape: tuple[str | int, ...]
+    shape: Shape
     meaning: str  # what it holds, for people
 
 

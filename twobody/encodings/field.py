@@ -140,7 +140,7 @@ def _check(
     without = "none: an archive of format version 1 has none, so build it again from the raw data"
     only = "f populations on elements with an f shell only (potassium and heavier ones)"
     for at_fault, expected, found in (
-        ((~known.any(axis=2)).any(axis=1), "orbital populations of both atoms", without),
+        ((known.sum(axis=2) == 0).any(axis=1), "orbital populations of both atoms", without),
         (f_without_shell.any(axis=1), only, "some on a lighter one"),
         (~are_numbers, "a bond length above 0 and two charges", "others"),
     ):

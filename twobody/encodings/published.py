@@ -173,10 +173,8 @@ class Published(Encoding):
         """Return the images as amplitudes and basis."""
         numbers = amplitudes_of(pairs.rows)
         if np.isnan(numbers).any():
-            expected = (
-                "charges, populations and a dipole moment of every pair, as in raw data and "
-                "archives of format version 2"
-            )
+            expected = "charges, populations and a dipole moment of every pair, as in raw data and "
+            expected += "archives of format version 2"
             raise ParseError(pairs.path, None, expected, "pairs without")
         return Rendered(numbers, basis_images())
 
