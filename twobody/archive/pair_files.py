@@ -73,13 +73,11 @@ def _is_pair_file(path: Path) -> bool:
 
 def _members(pairs: Pairs) -> Iterator[dict[str, Streamed]]:
     """Yield the arrays of each pair's file."""
-    if pairs.images is None:
-        raise ValueError("the images of these pairs were not encoded")
     geometries = pairs.geometries
     dicts = zip(label_dicts(pairs), metadata_dicts(pairs), strict=True)
     for i, (labels, metadata) in enumerate(dicts):
         yield {
-            "image": plain(pairs.images[i : i + 1][0]),
+            "image": plain(pairs.encoded[i : i + 1][0]),
             "geometry": plain(geometries[i]),
             "elements": plain(pairs.elements[i]),
             "labels": pickled([labels], ()),

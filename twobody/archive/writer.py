@@ -78,10 +78,7 @@ def _numbers(pairs: Pairs) -> dict[str, Any]:
 
 def _members(pairs: Pairs, progress: Callable[[int], object]) -> Iterator[tuple[str, Streamed]]:
     """Yield the members of the layout, in its order."""
-    images = pairs.images
-    if images is None:
-        raise ValueError("the images of these pairs were not encoded")
-    encoding = get_encoding(pairs.encoding)
+    images, encoding = pairs.encoded, get_encoding(pairs.encoding)
     arrays = {**_numbers(pairs), **encoding.arrays(images)}
     streamed: dict[str, Streamed] = {
         "images": (np.dtype("<f4"), images.shape, _drawn(images, progress)),

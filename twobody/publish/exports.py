@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,8 @@ _ZOOM = 2  # pixels of a picture for one of the image
 def export(path: Path, pairs: Pairs) -> None:
     """Write pairs into a file, whole or not at all; its suffix, a key of `FORMATS`, says how.
 
-    Raises
-    ------
-    ImportError
-        pyarrow is needed and not installed.
-    ParseError
-        Parquet is to hold a number that it has no type for.
+    For Parquet an ImportError says that pyarrow is not installed, and a ParseError names a number
+    that it has no type for.
     """
     with staging(path.parent) as staged:
         FORMATS[path.suffix.lower()](staged / "export", pairs)
@@ -70,8 +65,6 @@ def _write_parquet(path: Path, pairs: Pairs) -> None:
     except ImportError as error:
         message = 'Parquet files need pyarrow: python -m pip install "twobody-dataset[parquet]"'
         raise ImportError(message) from error
-    if pairs.images is None:
-        raise ParseError(pairs.path, None, "an archive with images", "none")
     table = {"pair_name": pairs.names, **pairs.geometry_columns(), **pairs.label_columns()}
     whole = {label.name for label in LABELS if label.kind in ("count", "flag")}
     columns = {}
@@ -86,39 +79,31 @@ def _write_parquet(path: Path, pairs: Pairs) -> None:
         name: {"dtype": {"double": "float64"}.get(str(c.type), str(c.type)), "_type": "Value"}
         for name, c in columns.items()
     }
-    shape = list(pairs.images.shape[1:])
+    shape = list(pairs.encoded.shape[1:])
     features["channels"] = {"shape": shape, "dtype": "float32", "_type": "Array3D"}
     features["picture"] = {"_type": "Image"}
-    about = {
-        "encoding": pairs.encoding,
-        "channels": get_encoding(pairs.encoding).channel_names,
-        "provenance": pairs.provenance,
-    }
-    metadata = {
-        "huggingface": json.dumps({"info": {"features": features}}),
-        "twobody": json.dumps(about),
-    }
+    channels = get_encoding(pairs.encoding).channel_names
+    about = {"encoding": pairs.encoding, "channels": channels, "provenance": pairs.provenance}
+    described = {"huggingface": {"info": {"features": features}}, "twobody": about}
+    metadata = {key: json.dumps(value) for key, value in described.items()}
     fields = [(name, column.type) for name, column in columns.items()]
     pixels = pa.list_(pa.list_(pa.list_(pa.float32())))
     pictures = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     schema = pa.schema([*fields, ("channels", pixels), ("picture", pictures)], metadata)
     with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False) as writer:
         for start in range(0, len(pairs), _BLOCK):
-            images = pairs.images[start : start + _BLOCK]
-            channels = pa.array(images.ravel())
+            images = pairs.encoded[start : start + _BLOCK]
+            nested = pa.array(images.ravel())
             for size in reversed(shape):
-                ends = np.arange(0, len(channels) + 1, size, dtype=np.int32)
-                channels = pa.ListArray.from_arrays(ends, channels)
+                ends = np.arange(0, len(nested) + 1, size, dtype=np.int32)
+                nested = pa.ListArray.from_arrays(ends, nested)
             rows = [{"bytes": _picture(image), "path": None} for image in images]
             block = [column[start : start + _BLOCK] for column in columns.values()]
-            block += [channels, pa.array(rows, pictures)]
+            block += [nested, pa.array(rows, pictures)]
             writer.write_table(pa.table(block, schema=schema))
 
 
-FORMATS: dict[str, Callable[[Path, Pairs], None]] = {
-    ".extxyz": _write_xyz,
-    ".parquet": _write_parquet,
-}
+FORMATS = {".extxyz": _write_xyz, ".parquet": _write_parquet}
 """What writes a format, by the suffix of its files."""
 
 
