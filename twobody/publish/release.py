@@ -83,13 +83,13 @@ def write_release(folder: Path, archive: Path, source: Path) -> Path:
             (release / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(origin, release / name)
         pairs = read(release / ARCHIVE)
-        with (release / "twobody" / SHIPPED.name).open("wb") as file:
-            write_numbers(file, pairs)  # the loaders open it where no path is given
+        with (release / "twobody" / SHIPPED.name).open("wb") as shipped:
+            write_numbers(shipped, pairs)  # the loaders open it where no path is given
         citation = source / CITATION
         metadata = describe(release, len(pairs), release_date(citation), address(citation))
         croissant = json.dumps(metadata, indent=2, ensure_ascii=False) + "\n"
-        for name, text in ((CARD, card(pairs)), (CROISSANT, croissant)):
-            (release / name).write_text(text, encoding="utf-8", newline="\n")
+        for file, text in ((CARD, card(pairs)), (CROISSANT, croissant)):
+            (release / file).write_text(text, encoding="utf-8", newline="\n")
         sums = [f"{sha256(release / name)}  {name}\n" for name in sorted(_files(release))]
         (release / SUMS).write_text("".join(sums), encoding="utf-8", newline="\n")
         publish_folder(release, folder / NAME)
