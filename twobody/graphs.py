@@ -104,8 +104,8 @@ class Graphs(LazySequence[Data]):
         self._indices = whole(indices)
         self._device = stored.edge_index.device
 
-    def _fields(self) -> dict[str, Any]:
-        """Gather the fields of the graphs; node numbers begin anew in each."""
+    def batch(self) -> Batch:
+        """Make what ``Batch.from_data_list`` makes."""
         index, n = torch.from_numpy(self._indices).to(self._device), len(self._slices["y"]) - 1
         fields: dict[str, Any] = {}
         for name, value in self._stored:
@@ -115,11 +115,6 @@ class Graphs(LazySequence[Data]):
                 fields[name] = value.reshape(shape).index_select(dim, index).flatten(dim, dim + 1)
             else:
                 fields[name] = [value[i] for i in self._indices]
-        return fields
-
-    def batch(self) -> Batch:
-        """Make what ``Batch.from_data_list`` makes."""
-        fields = self._fields()
         one = torch.arange(len(self._indices) + 1)
         nodes, none = 2 * one, torch.zeros(len(self._indices), dtype=torch.int64)
         slices = {name: int(self._slices[name][1]) * one for name in fields}
@@ -129,9 +124,7 @@ class Graphs(LazySequence[Data]):
         batch.batch = one[:-1].repeat_interleave(2).to(self._device)
         batch.ptr = nodes.to(self._device)
         steps = dict.fromkeys(fields, none) | {"edge_index": nodes[:-1], "pair_name": None}
-        taken_apart_by = {"_num_graphs": len(one) - 1, "_slice_dict": slices, "_inc_dict": steps}
-        for name, value in taken_apart_by.items():
-            setattr(batch, name, value)
+        batch._num_graphs, batch._slice_dict, batch._inc_dict = len(one) - 1, slices, steps  # noqa: SLF001 - as PyG does
         return batch
 
 

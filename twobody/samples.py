@@ -106,13 +106,7 @@ class ImageCache:
 
 
 def one_of(target_label: Labels | None, target_labels: Labels | None) -> Labels:
-    """Return the labels that either argument gives; by default the gap.
-
-    Raises
-    ------
-    TypeError
-        Both are given.
-    """
+    """Return the labels that either argument gives, not both; by default the gap."""
     if target_label is not None and target_labels is not None:
         raise TypeError("target_label and target_labels are two names of one argument: give one")
     return next((given for given in (target_label, target_labels) if given is not None), "e_g_ev")
@@ -150,8 +144,6 @@ class PairSamples:
         drawn = get_encoding(pairs.encoding if encoding is None else encoding)
         if drawn.name != pairs.encoding:
             pairs = replace(pairs, encoding=drawn.name, images=drawn.encode(pairs))
-        if pairs.images is None:
-            raise ParseError(path, None, "an archive with images", "none")
         if not labels:
             raise ValueError("at least one target label is needed")
         chosen = [_label_index(pairs, name) for name in labels]
@@ -169,10 +161,8 @@ class PairSamples:
         self.channels: tuple[str, ...] = drawn.channel_names
         units = pairs.label_units[chosen].tolist()
         self.label_units: dict[str, str] = dict(zip(labels, units, strict=True))
-        self._pairs = pairs
-        self._values = values
-        self._kept = np.flatnonzero(keep)
-        self._source = pairs.images
+        self._pairs, self._values, self._kept = pairs, values, np.flatnonzero(keep)
+        self._source = pairs.encoded
         draws = not isinstance(self._source, Pixels)
         is_small = math.prod(self._source.shape) * 4 <= MOST_KEPT
         self._images = ImageCache(self._source) if draws and is_small else self._source
@@ -277,18 +267,11 @@ class PairSamples:
         for symbol in symbols:
             if symbol not in ATOMIC_NUMBERS:
                 raise ValueError(f"{symbol!r} is not the symbol of an element")
-        numbers = [ATOMIC_NUMBERS[symbol] for symbol in symbols]
-        return np.asarray(np.isin(self.atomic_numbers, numbers).any(axis=1))
+        return np.asarray(np.isin(self.elements, symbols).any(axis=1))
 
 
 def whole(indices: Sequence[int]) -> NDArray[np.int64]:
-    """Return indices as an array; unlike NumPy's conversion this rounds none.
-
-    Raises
-    ------
-    TypeError
-        One is no whole number.
-    """
+    """Return indices as an array; a TypeError where NumPy's conversion would round one."""
     return np.array([*map(operator.index, indices)], np.int64)
 
 
