@@ -31,8 +31,14 @@ def read_original(archive: Container) -> Pairs:
     What its dicts do not say stays missing.
     """
     sizes = {"C": len(get_encoding(DEFAULT).channels)}
-    for name in archive.members:
-        _check_header(archive, name, sizes)
+    for name, member in archive.members.items():  # objects may be in place of anything
+        dtype, symbols, _ = ORIGINAL_MEMBERS[name]
+        kinds = "fiu" if dtype == "<f4" else dtype  # any numbers do
+        if member.dtype.hasobject:
+            symbols = symbols[: len(member.shape)]  # the rest is inside the objects
+        elif member.dtype.kind not in kinds:
+            raise archive.error(name, f"dtype {dtype}", member.dtype.str)
+        check_shape(archive, name, member.shape, symbols, sizes)
     elements = _plain(archive, "elements", sizes)
     n = len(elements)
     metadata = [_metadata_row(archive, row) for row in _dicts(archive, "metadata", n)]
@@ -54,18 +60,6 @@ def read_original(archive: Container) -> Pairs:
         encoding=DEFAULT,
         images=Pixels(_plain(archive, "images", sizes).astype(np.float32, copy=False)),
     )
-
-
-def _check_header(archive: Container, name: str, sizes: dict[str, int]) -> None:
-    """Compare a header with the layout; any numbers do, and objects in place of anything."""
-    member, (dtype, symbols, _) = archive.members[name], ORIGINAL_MEMBERS[name]
-    if member.dtype.hasobject:
-        symbols = symbols[: len(member.shape)]  # the rest is inside the objects
-    elif dtype not in (member.dtype.kind, member.dtype.str) and not (
-        dtype == "<f4" and member.dtype.kind in "fiu"
-    ):
-        raise archive.error(name, f"dtype {dtype}", member.dtype.str)
-    check_shape(archive, name, member.shape, symbols, sizes)
 
 
 def _plain(archive: Container, name: str, sizes: dict[str, int]) -> NDArray[Any]:
@@ -128,17 +122,14 @@ def _label_columns(
     for name in names:
         values = [row.get(name) for row in rows]
         if kinds[name] == "text" if name in kinds else any(isinstance(v, str) for v in values):
-            texts = ["" if v is None or _is_nan(v) else v for v in values]
+            missing = [v is None or (isinstance(v, float) and math.isnan(v)) for v in values]
+            texts: list[Any] = ["" if none else v for v, none in zip(values, missing, strict=True)]
             if not all(isinstance(text, str) for text in texts):
                 raise archive.error("labels", "labels that are all text", "other values among text")
             columns[name] = texts
         else:
             columns[name] = np.array([_number(archive, "labels", name, v) for v in values])
     return columns
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and math.isnan(value)
 
 
 def _text(archive: Container, texts: list[str]) -> NDArray[np.str_]:

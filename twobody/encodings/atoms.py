@@ -15,12 +15,9 @@ from numpy.typing import NDArray
 
 from twobody.encodings.valence import N_L, valence_shells
 
-NEAREST = 0.3
-"""Distance from a nucleus below which its potential stays what it is there [bohr]."""
-GRID = 4096
-"""Points of a radial table; they lie closer the nearer they are to the nucleus."""
-RADIUS = 32.0
-"""End of a radial table [bohr]: a shell that ends there looks like a point from farther away."""
+NEAREST = 0.3  # bohr; closer to a nucleus its potential stays what it is there
+GRID = 4096  # points of a radial table; they lie closer the nearer they are to the nucleus
+RADIUS = 32.0  # bohr; end of a radial table: from farther away a shell looks like a point
 
 _Float = NDArray[np.float64]
 _Int = NDArray[np.int64]

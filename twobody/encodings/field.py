@@ -22,17 +22,12 @@ from twobody.pairs import Float, Image, Pairs
 
 SIZE = 32
 BOHR = 0.529177210903  # angstrom, CODATA 2018
-FRAME = 8 / BOHR
-"""Width and height of the frame [bohr]."""
-BLOCK = 16
-"""Pairs that are drawn at a time: their arrays fit into the cache."""
+FRAME = 8 / BOHR  # width and height of the frame [bohr]
+BLOCK = 16  # pairs that are drawn at a time: their arrays fit into the cache
 
-DENSITY_SCALE = 1e-3
-"""Density from which the logarithm counts [e / bohr^3]."""
-DEFORMATION_SCALE = 1e-2
-"""Angular part of the density up to which a pixel is linear in it [e / bohr^3]."""
-POTENTIAL_SCALE = 1e-2
-"""Potential up to which a pixel is linear in it [hartree / e]."""
+DENSITY_SCALE = 1e-3  # e / bohr^3; the density from which the logarithm counts
+DEFORMATION_SCALE = 1e-2  # e / bohr^3; up to it a pixel is linear in the density's angular part
+POTENTIAL_SCALE = 1e-2  # hartree / e; up to it a pixel is linear in the potential
 
 _Int = NDArray[np.int64]
 
@@ -57,28 +52,13 @@ def draw(
     """Draw the images of n pairs.
 
     A pair's pixels depend neither on the other pairs nor on the order of its atoms (but where both
-    are of one element, the first one is atom 0).
+    are of one element, the first one is atom 0). `atomic_numbers` are int64 [n, 2], `bond_lengths`
+    float64 [n] in angstrom, `orbital_populations` [n, 2, 16] as in `ROW`, with the bond along z,
+    `charges` [n, 2] in e. Returns float32 [n, 10, 32, 32], rounded to the precision of float16.
 
-    Parameters
-    ----------
-    atomic_numbers : int64 [n, 2]
-    bond_lengths : float64 [n]
-        [angstrom]
-    orbital_populations : float64 [n, 2, 16]
-        As in `ROW`, the bond along z [e].
-    charges : float64 [n, 2]
-        [e]
-
-    Returns
-    -------
-    float32 [n, 10, 32, 32]
-        Each pixel is rounded to the precision of float16.
-
-    Raises
-    ------
-    ParseError
-        An atom has no populations at all (an archive of format version 1 holds none), no Slater
-        exponents, or f populations and no f shell; a bond length or charge is no number.
+    Raises a ParseError where an atom has no populations at all (an archive of format version 1
+    holds none), no Slater exponents, or f populations and no f shell; where a bond length or charge
+    is no number.
     """
     _check(atomic_numbers, bond_lengths, orbital_populations, charges)
     numbers, populations, charges = heavier_first(atomic_numbers, orbital_populations, charges)
@@ -181,12 +161,8 @@ def co_occupancy(orbital_populations: Float) -> tuple[Float, Float, Float]:
 
     Rows and columns are the orbitals of both atoms, from the last one (f) of atom 0 over the s
     orbitals in the middle to the last one of atom 1. v are the populations and h what is missing to
-    2 in orbitals that exist, neither below 0.
-
-    Returns
-    -------
-    float64 [n, 32, 32] each
-        ``sqrt(v_i v_j)``, ``sqrt(v_i h_j)``, ``sqrt(h_i h_j)``.
+    2 in orbitals that exist, neither below 0. Returns ``sqrt(v_i v_j)``, ``sqrt(v_i h_j)`` and
+    ``sqrt(h_i h_j)``, float64 [n, 32, 32] each.
     """
     line = np.concatenate([orbital_populations[:, 0, ::-1], orbital_populations[:, 1]], axis=1)
     electrons = np.sqrt(np.nan_to_num(np.maximum(line, 0)))

@@ -18,14 +18,9 @@ from typing import NamedTuple
 from twobody.elements import PERIOD_STARTS, SYMBOLS
 from twobody.errors import ParseError
 
-HEAVIEST = 103
-"""Atomic number of the last element whose ground state is measured: lawrencium."""
-
-N_L = 4
-"""Number of angular momenta: s, p, d, f are l = 0, 1, 2, 3."""
-
-EFFECTIVE_QUANTUM_NUMBERS = (1.0, 2.0, 3.0, 3.7, 4.0, 4.2, 4.3)
-"""Slater's n* of the shells n = 1 to 7."""
+HEAVIEST = 103  # Z of the last element whose ground state is measured: lawrencium
+N_L = 4  # angular momenta: s, p, d, f are l = 0, 1, 2, 3
+EFFECTIVE_QUANTUM_NUMBERS = (1.0, 2.0, 3.0, 3.7, 4.0, 4.2, 4.3)  # Slater's n* of n = 1 to 7
 
 _AUFBAU = "1s 2s 2p 3s 3p 4s 3d 4p 5s 4d 5p 6s 4f 5d 6p 7s 5f 6d"
 
@@ -37,8 +32,7 @@ _EXCEPTIONS = """
     Lr 6d0 7p1
 """
 
-Configuration = dict[tuple[int, int], int]
-"""Number of electrons of each occupied subshell (n, l)."""
+Configuration = dict[tuple[int, int], int]  # electrons of each occupied subshell (n, l)
 
 
 class Shell(NamedTuple):
@@ -60,13 +54,7 @@ def _subshells(text: str) -> list[tuple[int, int, int]]:
 
 @cache
 def configuration(atomic_number: int) -> Configuration:
-    """Return the ground-state configuration of a neutral atom.
-
-    Raises
-    ------
-    ParseError
-        Where the ground state is not known: beyond `HEAVIEST`.
-    """
+    """Return the ground-state configuration of a neutral atom; a ParseError beyond `HEAVIEST`."""
     if not 1 <= atomic_number <= HEAVIEST:
         expected = f"elements with Slater exponents, Z = 1 to {HEAVIEST}"
         raise ParseError("atomic_numbers", None, expected, f"Z = {atomic_number}")
@@ -108,12 +96,8 @@ def valence_shells(atomic_number: int) -> tuple[Shell | None, ...]:
     """Return the valence shells s, p, d, f of an element; None where it has none.
 
     s and p shells, and shells that are empty in the free atom (polarisation shells of a basis set),
-    get the exponent of the outermost s and p electrons; occupied d and f shells their own.
-
-    Raises
-    ------
-    ParseError
-        For an element without a measured ground state.
+    get the exponent of the outermost s and p electrons; occupied d and f shells their own. Raises a
+    ParseError for an element beyond `HEAVIEST`.
     """
     subshells = configuration(atomic_number)
     row = sum(atomic_number >= start for start in PERIOD_STARTS)
