@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 from torch_geometric.data.storage import GlobalStorage
 from torch_geometric.loader.dataloader import Collater
 
 from twobody.elements import SYMBOLS
-from twobody.pairs import Image
-from twobody.samples import LazySequence, whole
+from twobody.pairs import Float, Image
+from twobody.samples import LazySequence, PairSamples, whole
 
 Slices = dict[str, Tensor]  # of each field, where the rows of each graph begin: int64 [N + 1]
+Edges = list[tuple[int, int]]
 
 
 class _Fields(GlobalStorage):  # type: ignore[misc]  # PyG has no types
@@ -44,38 +44,25 @@ class PairGraph(Data):  # type: ignore[misc]
         object.__setattr__(self._store, "__class__", _Fields)  # else it would be a field
 
 
-def edge_features(
-    geometries: NDArray[np.float32], means: NDArray[np.float64], n_edges: int
-) -> NDArray[np.float32]:
-    """Put channel means, bond length and bond vector side by side, float32 [N, E, C + 4].
-
-    Of E = 2 edges the second goes back, with the vector negated.
-    """
-    vectors = geometries[:, 1, :3].astype(np.float64) - geometries[:, 0, :3]
-    lengths = np.sqrt((vectors**2).sum(axis=1, keepdims=True))
-    features = np.concatenate([means, lengths, vectors], axis=1)[:, None].repeat(n_edges, axis=1)
-    features[:, 1:, -3:] *= -1
-    return features.astype(np.float32)
-
-
 def store(
-    geometries: NDArray[np.float32],
-    atomic_numbers: NDArray[np.int64],
-    means: NDArray[np.float64],
-    targets: Tensor,
-    names: Sequence[str],
-    images: Image | None,
-    edges: Sequence[tuple[int, int]],
+    pairs: PairSamples, targets: Tensor, means: Float, images: Image | None, edges: Edges
 ) -> tuple[PairGraph, Slices]:
-    """Make what an ``InMemoryDataset`` stores of N pairs; the fields are those of its graphs."""
-    n = len(names)
-    numbers, atoms = torch.from_numpy(atomic_numbers), torch.from_numpy(geometries)
+    """Make what an ``InMemoryDataset`` stores of N pairs; the fields are those of its graphs.
+
+    Of two edges the second goes back, with the bond vector negated.
+    """
+    n, positions = len(pairs), pairs.geometries[:, :, :3].astype(np.float64)
+    vectors = positions[:, 1] - positions[:, 0]
+    lengths = np.sqrt((vectors**2).sum(axis=1, keepdims=True))
+    features = np.concatenate([means, lengths, vectors], axis=1)[:, None].repeat(len(edges), axis=1)
+    features[:, 1:, -3:] *= -1
+    numbers, atoms = torch.from_numpy(pairs.atomic_numbers), torch.from_numpy(pairs.geometries)
     x = torch.zeros(n, 2, len(SYMBOLS) + 1).scatter_(2, numbers[:, :, None] - 1, 1)
     x[:, :, -1] = atoms[:, :, 3]
     fields = {
         "x": x,
         "edge_index": torch.tensor(edges).expand(n, -1, -1),
-        "edge_attr": torch.from_numpy(edge_features(geometries, means, len(edges))),
+        "edge_attr": torch.from_numpy(features.astype(np.float32)),
         "y": targets[:, None],
         "pos": atoms[:, :, :3],
         "z": numbers,
@@ -86,7 +73,7 @@ def store(
     slices = {name: values.shape[1] * one for name, values in fields.items()} | {"pair_name": one}
     stored = {name: values.flatten(0, 1) for name, values in fields.items()}
     stored["edge_index"] = stored["edge_index"].T.contiguous()
-    return PairGraph(**stored, pair_name=names), slices
+    return PairGraph(**stored, pair_name=pairs.pair_names.tolist()), slices
 
 
 # The class of all batches; calling Batch itself would look for it, and at its signature, each time.

@@ -99,16 +99,11 @@ def _mark_atoms(axes: Axes, symbols: list[str], atoms: NDArray[np.float64]) -> N
 
     outline = [patheffects.withStroke(linewidth=1.5, foreground="black")]
     style: dict[str, Any] = {"color": "white", "path_effects": outline}
-    letters: dict[str, Any] = {
-        "fontsize": _TEXT,
-        "fontweight": "bold",
-        "ha": "center",
-        "parse_math": False,
-    }
+    letters: dict[str, Any] = {"fontsize": _TEXT, "fontweight": "bold", "ha": "center"}
     # A channel that shows no space has no atoms to mark.
     for (x, y), symbol in zip(atoms.tolist(), symbols, strict=False):
         axes.plot(x, y, "+", markersize=4, markeredgewidth=0.8, **style)
-        axes.text(x, y - 2.2, symbol, **letters, **style)
+        axes.text(x, y - 2.2, symbol, parse_math=False, **letters, **style)
 
 
 def schema_of(label: str) -> Label:
