@@ -52,8 +52,8 @@ METADATA_NAMES: tuple[str, ...] = (
 """The numbers that archives hold as metadata: the last of `ROW`."""
 
 
-class Images(Protocol):
-    """The images of N pairs: an array, or what makes its blocks when they are asked for."""
+class LazyImages(Protocol):
+    """What makes images of N pairs when they are asked for."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -62,8 +62,12 @@ class Images(Protocol):
     def __getitem__(self, index: Index, /) -> Image:
         """Return the images at `index`, an array or a slice: float32 [n, channels, h, w]."""
 
-    def take(self, index: Index, /) -> Images:
+    def take(self, index: Index, /) -> LazyImages:
         """Return those at `index`, made no sooner than these."""
+
+
+Images = Image | LazyImages
+"""The images of N pairs, float32 [N, channels, height, width]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,14 +92,12 @@ class Pairs:
 
     def take(self, index: Index) -> Pairs:
         """Return the pairs at `index`: places, a mask or a slice."""
+        of_pairs = ("names", "elements", "rows", "label_values", "text_label_values")
+        images = self.images
+        if images is not None:
+            images = images[index] if isinstance(images, np.ndarray) else images.take(index)
         return replace(
-            self,
-            names=self.names[index],
-            elements=self.elements[index],
-            rows=self.rows[index],
-            label_values=self.label_values[index],
-            text_label_values=self.text_label_values[index],
-            images=None if self.images is None else self.images.take(index),
+            self, images=images, **{name: getattr(self, name)[index] for name in of_pairs}
         )
 
     @property

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from twobody.archive.reader import read
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.encodings import get_encoding
-from twobody.encodings.encoding import Pixels
 from twobody.errors import ParseError
 from twobody.pairs import Image, Images, Pairs, pair_index
 from twobody.text import PathLike, counted
@@ -163,7 +162,7 @@ class PairSamples:
         self.label_units: dict[str, str] = dict(zip(labels, units, strict=True))
         self._pairs, self._values, self._kept = pairs, values, np.flatnonzero(keep)
         self._source = pairs.encoded
-        draws = not isinstance(self._source, Pixels)
+        draws = not isinstance(self._source, np.ndarray)
         is_small = math.prod(self._source.shape) * 4 <= MOST_KEPT
         self._images = ImageCache(self._source) if draws and is_small else self._source
 

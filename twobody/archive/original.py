@@ -17,7 +17,6 @@ from twobody.archive.container import Container
 from twobody.archive.layout import ORIGINAL_MEMBERS
 from twobody.archive.reader import check_shape, rows_of
 from twobody.encodings import DEFAULT, get_encoding
-from twobody.encodings.encoding import Pixels
 from twobody.labels import LABELS
 from twobody.pairs import METADATA_NAMES, Pairs
 from twobody.text import quote
@@ -58,7 +57,7 @@ def read_original(archive: Container) -> Pairs:
         text_label_names=_text(archive, list(texts)),
         text_label_values=_text(archive, cells).reshape(n, len(texts)),
         encoding=DEFAULT,
-        images=Pixels(_plain(archive, "images", sizes).astype(np.float32, copy=False)),
+        images=_plain(archive, "images", sizes).astype(np.float32, copy=False),
     )
 
 

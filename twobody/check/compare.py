@@ -17,7 +17,6 @@ from twobody.archive.reader import is_original, origin_of, pairs_in
 from twobody.check.tables import aligned, number, plain, wrapped
 from twobody.check.verify import dicts
 from twobody.encodings import get_encoding
-from twobody.encodings.encoding import Pixels
 from twobody.errors import ParseError
 from twobody.pairs import METADATA_NAMES, Columns, Float, Pairs
 
@@ -83,8 +82,8 @@ def only_in_one(first: Iterable[str], second: Iterable[str]) -> dict[str, list[s
 
 def _stored(archive: Container, pairs: Pairs, rows: NDArray[np.intp]) -> Pairs:
     """Return some pairs with the pixels that the file has; loaders may draw them from others."""
-    if "images" in archive.members and not isinstance(pairs.images, Pixels):
-        pairs = replace(pairs, images=Pixels(archive.read("images")))
+    if "images" in archive.members and not isinstance(pairs.images, np.ndarray):
+        pairs = replace(pairs, images=archive.read("images"))
     return pairs.take(rows)
 
 

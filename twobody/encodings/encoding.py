@@ -45,25 +45,6 @@ class Member(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Pixels:
-    """Images that are there, float32 [N, channels, height, width]."""
-
-    array: Image
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """N, channels, height, width."""
-        return self.array.shape
-
-    def __getitem__(self, index: Index) -> Image:
-        return self.array[index]
-
-    def take(self, index: Index) -> Pixels:
-        """Return those at `index`."""
-        return Pixels(self.array[index])
-
-
-@dataclass(frozen=True, eq=False)
 class Drawn:
     """Images that are drawn from the numbers of the pairs when they are asked for."""
 
@@ -120,7 +101,7 @@ class Encoding(ABC):
 
     def stored(self, read: Callable[[str], NDArray[Any]]) -> Images:
         """Return the images of an archive; `read` gives its arrays by name."""
-        return Pixels(read("images"))
+        return read("images")
 
     def numbers_in(self, _images: Images) -> Mapping[str, Float]:
         """Return columns of `ROW` that archives of format 1 hold in their images only."""
