@@ -118,10 +118,8 @@ class TwoBodyGraphDataset(PairSamples, InMemoryDataset):  # type: ignore[misc]
             kept = [pre_filter is None or pre_filter(graph) for graph in graphs]
             if not any(kept):
                 raise ValueError("pre_filter keeps no pair")
-            self._kept = self._kept[kept]
-            graphs = [*compress(graphs, kept)]
-            if pre_transform is not None:
-                graphs = [*map(pre_transform, graphs)]
+            self._kept, there = self._kept[kept], compress(graphs, kept)
+            graphs = [*(there if pre_transform is None else map(pre_transform, there))]
             self._data, self.slices = self.collate(graphs)
 
     def _shaped(self, values: NDArray[np.float64]) -> Tensor:

@@ -14,15 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from twobody.archive import layout
 from twobody.archive.container import Container
-from twobody.archive.layout import (
-    COLUMNS,
-    FORMAT_VERSION,
-    ORIGINAL_MEMBERS,
-    PAIR_NUMBERS,
-    made_again,
-    members,
-)
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.encodings import DEFAULT, ENCODINGS, Encoding
 from twobody.encodings.encoding import Shape
@@ -75,7 +68,7 @@ def pairs_in(archive: Container) -> Pairs:
 
 def is_original(archive: Container) -> bool:
     """Tell whether the members are those of the original project's archives."""
-    return archive.members.keys() <= ORIGINAL_MEMBERS.keys()
+    return archive.members.keys() <= layout.ORIGINAL_MEMBERS.keys()
 
 
 class Origin(NamedTuple):
@@ -102,8 +95,8 @@ def origin_of(archive: Container) -> Origin:
     if not isinstance(provenance, dict):
         raise archive.error("provenance", "a JSON object", quote(text))
     version, encoding = provenance.get("format_version"), provenance.get("encoding")
-    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
-        expected = f"a format_version from 1 to {FORMAT_VERSION}"
+    if type(version) is not int or not 1 <= version <= layout.FORMAT_VERSION:
+        expected = f"a format_version from 1 to {layout.FORMAT_VERSION}"
         raise archive.error("provenance", expected, quote(json.dumps(version)))
     known = ENCODINGS if version >= 2 else {DEFAULT: ENCODINGS[DEFAULT]}
     if not isinstance(encoding, str) or encoding not in known:
@@ -118,8 +111,8 @@ def layout_faults(archive: Container) -> Iterator[ParseError]:
     Raises as `origin_of` does.
     """
     origin = origin_of(archive)
-    expected = members(origin.encoding, origin.version)
-    follow = made_again(origin.encoding)
+    expected = layout.members(origin.encoding, origin.version)
+    follow = layout.made_again(origin.encoding)
     if origin.version >= 2 and not follow & archive.members.keys():
         expected = {name: member for name, member in expected.items() if name not in follow}
     sizes: dict[str, int] = {}
@@ -165,13 +158,13 @@ def _read_ours(archive: Container) -> Pairs:
     names = archive.read("metadata_names").tolist()
     if names != list(METADATA_NAMES):
         raise archive.error("metadata_names", ", ".join(METADATA_NAMES), quote(", ".join(names)))
-    columns: dict[str, Any] = {name: archive.read(name) for name in COLUMNS}
+    columns: dict[str, Any] = {name: archive.read(name) for name in layout.COLUMNS}
     images = encoding.stored(archive.read) if "images" in archive.members else None
     rows = rows_of(archive.read("geometries"), archive.read("metadata_values"))
     if images is not None and version < 2:
         numbers = encoding.numbers_in(images)
     else:
-        numbers = {name: archive.read(name) for name in PAIR_NUMBERS}
+        numbers = {name: archive.read(name) for name in layout.PAIR_NUMBERS}
     for name, values in numbers.items():
         rows[name] = values
     names = archive.read("pair_names")
