@@ -7,6 +7,7 @@ import multiprocessing
 import operator
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -35,36 +36,33 @@ class LazySequence(MutableSequence[T]):
     """
 
     def __init__(self, n: int, make: Callable[[], list[T]]) -> None:
-        self._n = n
-        self._make = make
-        self._samples: list[T] | None = None
+        self._n, self._make = n, make
+
+    @cached_property
+    def _samples(self) -> list[T]:
+        return self._make()
 
     @property
     def seen(self) -> bool:
         """Whether the samples have been made, and may have been changed."""
-        return self._samples is not None
-
-    def _all(self) -> list[T]:
-        if self._samples is None:
-            self._samples = self._make()
-        return self._samples
+        return "_samples" in vars(self)
 
     def __len__(self) -> int:
-        return self._n if self._samples is None else len(self._samples)
+        return len(self._samples) if self.seen else self._n
 
     def __getitem__(self, index: Any) -> Any:
         """Return a sample, or a list of some."""
-        return self._all()[index]
+        return self._samples[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._all()[index] = value
+        self._samples[index] = value
 
     def __delitem__(self, index: Any) -> None:
-        del self._all()[index]
+        del self._samples[index]
 
     def insert(self, index: int, value: T) -> None:
         """Put a sample before `index`."""
-        self._all().insert(index, value)
+        self._samples.insert(index, value)
 
     def __add__(self, other: Iterable[T]) -> list[T]:
         return [*self, *other]

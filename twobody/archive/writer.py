@@ -28,13 +28,11 @@ Streamed = tuple[np.dtype[Any], tuple[int, ...], Iterable[Part]]
 """An array to be written: dtype, shape, and functions that make its data, part after part."""
 
 
+Progress = Callable[[int], object]
+
+
 def write(
-    file: IO[bytes],
-    pairs: Pairs,
-    *,
-    store: bool = False,
-    jobs: int = 1,
-    progress: Callable[[int], object] = int,
+    file: IO[bytes], pairs: Pairs, *, store: bool = False, jobs: int = 1, progress: Progress = int
 ) -> str:
     """Write pairs to a binary file and return the content digest; see `Container.content_digest`.
 
@@ -76,7 +74,7 @@ def _numbers(pairs: Pairs) -> dict[str, Any]:
     }
 
 
-def _members(pairs: Pairs, progress: Callable[[int], object]) -> Iterator[tuple[str, Streamed]]:
+def _members(pairs: Pairs, progress: Progress) -> Iterator[tuple[str, Streamed]]:
     """Yield the members of the layout, in its order."""
     images, encoding = pairs.encoded, get_encoding(pairs.encoding)
     arrays = {**_numbers(pairs), **encoding.arrays(images)}
@@ -101,7 +99,7 @@ def _bytes(array: NDArray[Any]) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
-def _drawn(images: Images, progress: Callable[[int], object]) -> Iterator[Part]:
+def _drawn(images: Images, progress: Progress) -> Iterator[Part]:
     """Yield functions that draw blocks of images; threads call them."""
 
     def draw(block: slice) -> memoryview:

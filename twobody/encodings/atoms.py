@@ -25,25 +25,17 @@ _Int = NDArray[np.int64]
 ORBITALS: tuple[tuple[int, int], ...] = tuple((l, m) for l in range(N_L) for m in range(-l, l + 1))
 """(l, m) of the 16 orbitals of an atom, in the order of their populations."""
 
-ANGULAR_FUNCTIONS: _Float = np.sqrt(
-    np.array(
-        [
-            # of m = 0, 1, 2, 3
-            [[1], [0], [0], [0]],
-            [[3], [3 / 2], [0], [0]],
-            [[5 / 4], [15 / 2], [15 / 8], [0]],
-            [[7 / 4], [21 / 16], [105 / 8], [35 / 16]],
-        ]
-    )
-) * np.array(
-    [
-        # c^0, c^1, c^2, c^3 of m = 0, 1, 2, 3
-        [[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
-        [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
-        [[-1, 0, 3, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]],
-        [[0, -3, 0, 5], [-1, 0, 5, 0], [0, 1, 0, 0], [1, 0, 0, 0]],
-    ]
+_SQUARED_NORMS = (  # of l = 0 to 3, and m = 0 to 3
+    *([1, 0, 0, 0], [3, 3 / 2, 0, 0], [5 / 4, 15 / 2, 15 / 8, 0]),
+    [7 / 4, 21 / 16, 105 / 8, 35 / 16],
 )
+_POLYNOMIALS = (  # c^0, c^1, c^2, c^3
+    ([1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]),
+    ([0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]),
+    ([-1, 0, 3, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]),
+    ([0, -3, 0, 5], [-1, 0, 5, 0], [0, 1, 0, 0], [1, 0, 0, 0]),
+)
+ANGULAR_FUNCTIONS: _Float = np.sqrt(_SQUARED_NORMS)[..., None] * np.array(_POLYNOMIALS)
 """Real spherical harmonics along the polar angle, times ``sqrt(4 pi)``.
 
 float64 [l, |m|, power]: coefficients of the powers 0 to 3 of c, the cosine of the angle to the bond
