@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twobody.elements import SYMBOLS
-from twobody.encodings.atoms import Atoms, densities, describe, overlaps
+from twobody.encodings.atoms import densities, describe, overlaps
 from twobody.encodings.encoding import Channel, Encoding
 from twobody.encodings.valence import valence_shells
 from twobody.errors import ParseError
@@ -70,7 +70,19 @@ def draw(
     for start in range(0, len(images), BLOCK):
         block = slice(start, start + BLOCK)
         atoms = describe(numbers[block], populations[block], charges[block])
-        _draw_pictures(images[block], atoms, bond_lengths[block])
+        spherical, total, free, potential = (
+            samples.reshape(-1, 4, SIZE // 2, SIZE).mean(axis=1)
+            for samples in densities(atoms, bond_lengths[block], *sample_points())
+        )
+        upper_halves = {
+            0: logarithm(spherical),
+            1: symmetric(total - spherical, DEFORMATION_SCALE),
+            5: symmetric(potential, POTENTIAL_SCALE),
+            8: logarithm(total - free),
+            9: logarithm(free - total),
+        }
+        for channel, upper in upper_halves.items():
+            images[block, channel] = 2 * np.concatenate([upper[:, ::-1], upper], axis=1)
         filled, transfer, empty = co_occupancy(populations[block])
         overlap = overlap_matrix(overlaps(atoms, bond_lengths[block]))
         matrices = (filled * overlap, transfer * overlap, empty * overlap, filled, transfer)
@@ -90,23 +102,6 @@ def heavier_first(
         np.take_along_axis(orbital_populations, order[..., None], axis=1),
         np.take_along_axis(charges, order, axis=1),
     )
-
-
-def _draw_pictures(images: Image, atoms: Atoms, bond_lengths: Float) -> None:
-    """Fill the channels that are pictures of the plane of the bond [bohr]."""
-    spherical, total, free, potential = (
-        samples.reshape(-1, 4, SIZE // 2, SIZE).mean(axis=1)
-        for samples in densities(atoms, bond_lengths, *sample_points())
-    )
-    for channel, upper_half in (
-        (0, 2 * logarithm(spherical)),
-        (1, 2 * symmetric(total - spherical, DEFORMATION_SCALE)),
-        (5, 2 * symmetric(potential, POTENTIAL_SCALE)),
-        (8, 2 * logarithm(total - free)),
-        (9, 2 * logarithm(free - total)),
-    ):
-        images[:, channel, SIZE // 2 :] = upper_half
-        images[:, channel, : SIZE // 2] = upper_half[:, ::-1]
 
 
 def _check(

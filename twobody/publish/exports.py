@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from twobody.analysis import cells
 from twobody.encodings import get_encoding
@@ -117,14 +116,10 @@ def _picture(image: Image) -> bytes:
     grey = np.rint(255 * (image - low) / np.where(span == 0, 1, span))
     panels = np.zeros((2, -(-n_channels // 2), height, width), np.uint8)
     panels.reshape(-1, height, width)[:n_channels] = grey
-    rows = panels.transpose(0, 2, 1, 3).reshape(2 * height, -1)
-    return _png(rows.repeat(_ZOOM, axis=0).repeat(_ZOOM, axis=1))
-
-
-def _png(grey: NDArray[np.uint8]) -> bytes:
-    """Return a picture [height, width] as a PNG file."""
-    lines = np.pad(grey, ((0, 0), (1, 0)))  # each begins with its filter, 0: none
-    header = struct.pack(">2I5B", grey.shape[1], grey.shape[0], 8, 0, 0, 0, 0)
+    picture = panels.transpose(0, 2, 1, 3).reshape(2 * height, -1)
+    picture = picture.repeat(_ZOOM, axis=0).repeat(_ZOOM, axis=1)
+    lines = np.pad(picture, ((0, 0), (1, 0)))  # each begins with its filter, 0: none
+    header = struct.pack(">2I5B", picture.shape[1], picture.shape[0], 8, 0, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
     packed = (
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
