@@ -14,9 +14,9 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +104,7 @@ class MemberInfo(NamedTuple):
     entry: zipfile.ZipInfo
 
 
-class Container:
+class Container(AbstractContextManager["Container"]):
     """An open .npz file; a context manager.
 
     Where there is none a FileNotFoundError says what makes one. A ParseError is raised where it is
@@ -137,9 +137,6 @@ class Container:
             members = map(self._checked_member, self._zip.infolist())
             self.members = {member.name: member for member in members}
             self.close = stack.pop_all().close
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -32,8 +32,7 @@ class Channel:
     matrix: bool = False
 
 
-Shape = tuple[str | int, ...]
-"""A letter stands for a size that is the same all over an archive."""
+Shape = tuple[str | int, ...]  # a letter stands for a size that is the same all over an archive
 
 
 class Member(NamedTuple):

@@ -28,8 +28,7 @@ def means_of(pairs: Pairs, images: Images, rows: NDArray[np.int64]) -> Float:
     if isinstance(images, Drawn) and pairs.encoding == FIELD.name:
         with np.load(KNOWN) as known:
             if known["digest"] == _digest(pairs):
-                means: NDArray[np.float32] = known["means"]
-                return means[rows].astype(np.float64)
+                return np.asarray(known["means"][rows], np.float64)
     return channel_means(images, rows)
 
 

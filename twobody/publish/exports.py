@@ -102,8 +102,7 @@ def _write_parquet(path: Path, pairs: Pairs) -> None:
             writer.write_table(pa.table(block, schema=schema))
 
 
-FORMATS = {".extxyz": _write_xyz, ".parquet": _write_parquet}
-"""What writes a format, by the suffix of its files."""
+FORMATS = {".extxyz": _write_xyz, ".parquet": _write_parquet}  # by the suffix of their files
 
 
 def _picture(image: Image) -> bytes:

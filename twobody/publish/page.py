@@ -28,9 +28,8 @@ from twobody.labels import ANTISYMMETRIC
 from twobody.pairs import Pairs, distances
 from twobody.publish.figures import as_drawn, colour_scale, rounding, schema_of
 
+# Steps between 0 and the largest pixel: as fine as a screen shows, in a tenth of the room.
 LEVELS = 50
-"""Steps between 0 and the largest pixel: as fine as a screen shows, in a tenth of the room."""
-
 # Shown when the page opens, where they are there.
 _FIRST_LABEL, _OTHER_LABEL, _FIRST_PAIR = "e_g_ev", "distance_ang", "Cl_Na"
 _SCRIPTS = ["data.js", "colours.js", "map.js", "elements.js", "pair.js", "charts.js", "page.js"]
