@@ -35,7 +35,7 @@ PUBLISHED: dict[str, tuple[float, float, float, float]] = {  # label: mean, std,
 PUBLISHED_METAL_LIKE = 0.74  # share of the pairs
 PUBLISHED_COVERAGE = {"e_g_ev": 2840, "softness_evinv": 987}
 
-_WHOLE = {label.name for label in LABELS if label.kind in ("count", "flag")}
+WHOLE = {label.name for label in LABELS if label.kind in ("count", "flag")}  # whose values are int
 _ROWS = 1024
 _MOST_VALUES = 10  # of a text label in the summary
 
@@ -62,7 +62,7 @@ def cells(name: str, values: NDArray[Any]) -> list[Any]:
     """Return a column as tables have it: None where missing, counts and flags int, no -0."""
     if values.dtype.kind != "f":
         return list(values.tolist())
-    number = int if name in _WHOLE else float
+    number = int if name in WHOLE else float
     # NaN is not what it is itself.
     return [number(value) if value == value else None for value in (values + 0.0).tolist()]  # noqa: PLR0124
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from twobody.analysis import cells
+from twobody.analysis import WHOLE, cells
 from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.files import publish, staging
-from twobody.labels import LABELS, NUMERIC_LABELS
+from twobody.labels import NUMERIC_LABELS
 from twobody.pairs import Image, Pairs
 
 _BLOCK = 128  # pairs whose images are in memory at a time: 5 MB
@@ -65,10 +65,9 @@ def _write_parquet(path: Path, pairs: Pairs) -> None:
         message = 'Parquet files need pyarrow: python -m pip install "twobody-dataset[parquet]"'
         raise ImportError(message) from error
     table = {"pair_name": pairs.names, **pairs.geometry_columns(), **pairs.label_columns()}
-    whole = {label.name for label in LABELS if label.kind in ("count", "flag")}
     columns = {}
     for name, values in table.items():
-        number = pa.int64() if name in whole else pa.float64()
+        number = pa.int64() if name in WHOLE else pa.float64()
         kind = pa.string() if values.dtype.kind == "U" else number
         try:
             columns[name] = pa.array(cells(name, values), kind)

@@ -128,14 +128,10 @@ def colour_scale(label: str, values: NDArray[np.float64]) -> Scale:
     return "root" if skewed else "linear"
 
 
-def rounding(label: str) -> float:
-    """Return the magnitude below which values of a label are drawn as 0: see `ROUNDING`."""
-    return ROUNDING.get(schema_of(label).group, 0.0)
-
-
-def as_drawn(label: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the values of a label with 0 for what is rounding."""
-    return np.where(np.abs(values) < rounding(label), 0.0, values)
+def as_drawn(label: str, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Return the values of a label with 0 for what is rounding, and its limit: see `ROUNDING`."""
+    limit = ROUNDING.get(schema_of(label).group, 0.0)
+    return np.where(np.abs(values) < limit, 0.0, values), limit
 
 
 def map_figure(pairs: Pairs, label: str) -> Figure:
@@ -147,7 +143,7 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
     if label not in names:
         expected = f"one of the labels {', '.join(nearest_labels(label, names) or names)}"
         raise ParseError(pairs.path, None, expected, quote(label))
-    values = as_drawn(label, pairs.label(label))
+    values, tiny = as_drawn(label, pairs.label(label))
     finite = values[np.isfinite(values)]
     if not len(finite):
         raise ParseError(pairs.path, None, f"pairs with {label}", "none")
@@ -165,7 +161,7 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
     bar.ax.tick_params(labelsize=_TEXT)
     if scale == "flag":
         bar.set_ticks([0, 1], labels=["no", "yes"])
-    grey = f"below {tiny:g} {unit}" if (tiny := rounding(label)) else "exactly 0"
+    grey = f"below {tiny:g} {unit}" if tiny else "exactly 0"
     _name_greys(axes, values, matrix if scale == "root" else None, grey)
     _name_elements(axes, numbers)
     if turns:

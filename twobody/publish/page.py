@@ -26,7 +26,7 @@ from twobody.encodings import get_encoding
 from twobody.files import publish, staging
 from twobody.labels import ANTISYMMETRIC
 from twobody.pairs import Pairs, distances
-from twobody.publish.figures import as_drawn, colour_scale, rounding, schema_of
+from twobody.publish.figures import as_drawn, colour_scale, schema_of
 
 # Steps between 0 and the largest pixel: as fine as a screen shows, in a tenth of the room.
 LEVELS = 50
@@ -69,8 +69,8 @@ def page_content(pairs: Pairs, digest: str) -> dict[str, Any]:
         name = label["name"]
         schema = schema_of(name)
         label |= {"title": schema.title, "group": schema.group, "meaning": schema.meaning}
-        label["scale"] = colour_scale(name, as_drawn(name, pairs.label(name)))
-        label["rounding"] = rounding(name)
+        values, limit = as_drawn(name, pairs.label(name))
+        label |= {"scale": colour_scale(name, values), "rounding": limit}
         label["antisymmetric"] = name in ANTISYMMETRIC
     provenance = {
         key: value if isinstance(value, str) else json.dumps(value)
