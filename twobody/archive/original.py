@@ -41,9 +41,7 @@ def read_original(archive: Container) -> Pairs:
     elements = _plain(archive, "elements", sizes)
     n = len(elements)
     metadata = [_metadata_row(archive, row) for row in _dicts(archive, "metadata", n)]
-    labels = _label_columns(archive, _dicts(archive, "labels", n))
-    texts = {name: values for name, values in labels.items() if isinstance(values, list)}
-    numbers = {name: values for name, values in labels.items() if name not in texts}
+    numbers, texts = _label_columns(archive, _dicts(archive, "labels", n))
     units = {label.name: label.unit for label in LABELS}
     cells = [text for row in zip(*texts.values(), strict=True) for text in row]
     return Pairs(
@@ -79,8 +77,7 @@ def _unwrapped(archive: Container, name: str) -> NDArray[Any]:
     items = objects.reshape(-1).tolist()
     types = {type(item) for item in items}
     if types == {str}:
-        _check_size(archive, name, len(items) * 4 * max(map(len, items)))
-        return np.array(items).reshape(objects.shape)
+        return _text(archive, items, name).reshape(objects.shape)
     if types <= {int, float}:
         return np.array(items).reshape(objects.shape)
     if types == {np.ndarray} and len({(item.shape, item.dtype.kind) for item in items}) == 1:
@@ -109,30 +106,30 @@ def _dicts(archive: Container, name: str, n: int) -> list[_Row]:
 
 def _label_columns(
     archive: Container, rows: Sequence[_Row]
-) -> dict[str, NDArray[np.float64] | list[str]]:
-    """Turn dicts into columns: float64 [N], NaN where missing, or N texts, empty where missing.
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, list[str]]]:
+    """Turn dicts into columns: float64 [N], NaN where missing, and N texts, empty where missing.
 
     Labels that the schema does not know are text where any of their values is.
     """
     names = dict.fromkeys(name for row in rows for name in row)
     _check_size(archive, "labels", len(rows) * len(names) * np.dtype(np.float64).itemsize)
     kinds = {label.name: label.kind for label in LABELS}
-    columns: dict[str, NDArray[np.float64] | list[str]] = {}
+    numbers: dict[str, NDArray[np.float64]] = {}
+    texts: dict[str, list[Any]] = {}
     for name in names:
         values = [row.get(name) for row in rows]
         if kinds[name] == "text" if name in kinds else any(isinstance(v, str) for v in values):
             missing = [v is None or (isinstance(v, float) and math.isnan(v)) for v in values]
-            texts: list[Any] = ["" if none else v for v, none in zip(values, missing, strict=True)]
-            if not all(isinstance(text, str) for text in texts):
+            texts[name] = ["" if none else v for v, none in zip(values, missing, strict=True)]
+            if not all(isinstance(text, str) for text in texts[name]):
                 raise archive.error("labels", "labels that are all text", "other values among text")
-            columns[name] = texts
         else:
-            columns[name] = np.array([_number(archive, "labels", name, v) for v in values])
-    return columns
+            numbers[name] = np.array([_number(archive, "labels", name, v) for v in values])
+    return numbers, texts
 
 
-def _text(archive: Container, texts: list[str]) -> NDArray[np.str_]:
-    _check_size(archive, "labels", len(texts) * 4 * max(map(len, texts), default=0))
+def _text(archive: Container, texts: list[str], name: str = "labels") -> NDArray[np.str_]:
+    _check_size(archive, name, len(texts) * 4 * max(map(len, texts), default=0))
     return np.array(texts, np.str_)
 
 
