@@ -56,9 +56,8 @@ def pairs_in(archive: Container) -> Pairs:
     for symbol in np.unique(pairs.elements).tolist():
         if symbol not in ATOMIC_NUMBERS:
             raise archive.error("elements", "symbols of elements", quote(symbol))
-    member_names = ("pair_names", "label_names", "text_label_names")
-    all_names = (pairs.names, pairs.label_names, pairs.text_label_names)
-    for member, names in zip(member_names, all_names, strict=True):
+    labels = {"label_names": pairs.label_names, "text_label_names": pairs.text_label_names}
+    for member, names in {"pair_names": pairs.names, **labels}.items():
         unique, counts = np.unique(names, return_counts=True)
         if (counts > 1).any():
             found = f"{quote(str(unique[counts.argmax()]))} {counts.max()} times"

@@ -97,11 +97,9 @@ def heavier_first(
 ) -> tuple[_Int, Float, Float]:
     """Make the heavier atom of each pair atom 0; equal ones stay where they are."""
     order = np.argsort(-atomic_numbers, axis=1, kind="stable")
-    return (
-        np.take_along_axis(atomic_numbers, order, axis=1),
-        np.take_along_axis(orbital_populations, order[..., None], axis=1),
-        np.take_along_axis(charges, order, axis=1),
-    )
+    populations = np.take_along_axis(orbital_populations, order[..., None], axis=1)
+    numbers = np.take_along_axis(atomic_numbers, order, axis=1)
+    return numbers, populations, np.take_along_axis(charges, order, axis=1)
 
 
 def _check(
