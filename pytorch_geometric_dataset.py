@@ -111,24 +111,15 @@ class TwoBodyGraphDataset(PairSamples, InMemoryDataset):  # type: ignore[misc]
             means = means_of(self._pairs, self._source, self._kept)
         else:
             means = channel_means(images, np.arange(len(self)))
-        self._data, self.slices = store(
-            self.geometries,
-            self.atomic_numbers,
-            means,
-            self.targets,
-            self.pair_names.tolist(),
-            images,
-            [(0, 1), (1, 0)] if bidirectional else [(0, 1)],
-        )
+        edges = [(0, 1), (1, 0)] if bidirectional else [(0, 1)]
+        self._data, self.slices = store(self, self.targets, means, images, edges)
         if pre_filter is not None or pre_transform is not None:
             graphs = [self.get(i) for i in range(len(self))]
             kept = [pre_filter is None or pre_filter(graph) for graph in graphs]
             if not any(kept):
                 raise ValueError("pre_filter keeps no pair")
-            self._kept = self._kept[kept]
-            graphs = [*compress(graphs, kept)]
-            if pre_transform is not None:
-                graphs = [*map(pre_transform, graphs)]
+            self._kept, there = self._kept[kept], compress(graphs, kept)
+            graphs = [*(there if pre_transform is None else map(pre_transform, there))]
             self._data, self.slices = self.collate(graphs)
 
     def _shaped(self, values: NDArray[np.float64]) -> Tensor:

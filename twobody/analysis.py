@@ -35,7 +35,7 @@ PUBLISHED: dict[str, tuple[float, float, float, float]] = {  # label: mean, std,
 PUBLISHED_METAL_LIKE = 0.74  # share of the pairs
 PUBLISHED_COVERAGE = {"e_g_ev": 2840, "softness_evinv": 987}
 
-_WHOLE = {label.name for label in LABELS if label.kind in ("count", "flag")}
+WHOLE = {label.name for label in LABELS if label.kind in ("count", "flag")}  # whose values are int
 _ROWS = 1024
 _MOST_VALUES = 10  # of a text label in the summary
 
@@ -62,7 +62,7 @@ def cells(name: str, values: NDArray[Any]) -> list[Any]:
     """Return a column as tables have it: None where missing, counts and flags int, no -0."""
     if values.dtype.kind != "f":
         return list(values.tolist())
-    number = int if name in _WHOLE else float
+    number = int if name in WHOLE else float
     # NaN is not what it is itself.
     return [number(value) if value == value else None for value in (values + 0.0).tolist()]  # noqa: PLR0124
 
@@ -86,25 +86,6 @@ def _write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]])
 
 def summary(labels: Columns) -> str:
     """Describe every label: coverage, statistics, distribution, and what is wrong with it."""
-    lines = [
-        f"{len(labels[LABELS[0].name])} pairs, {len(LABELS)} labels",
-        "std is the standard deviation over all pairs that have the label (divided by n).",
-        *("", "This build beside the published dataset (arXiv 2512.01519)", ""),
-        *(*_orientation(labels), ""),
-    ]
-    for label in LABELS:
-        lines += ["", *_describe(labels[label.name], label)]
-    return "\n".join(lines) + "\n"
-
-
-def _present(values: NDArray[Any]) -> NDArray[Any]:
-    """Return the values that are not missing; -0 is 0."""
-    is_text = values.dtype.kind == "U"
-    return np.asarray(values[values != ""] if is_text else values[~np.isnan(values)] + 0.0)
-
-
-def _orientation(labels: Columns) -> Iterator[str]:
-    """Yield a table of this build beside the published dataset."""
     rows: list[tuple[str, Any, Any]] = [("", "this build", "published")]
     for name, published in PUBLISHED.items():
         here = _present(labels[name])
@@ -117,7 +98,22 @@ def _orientation(labels: Columns) -> Iterator[str]:
     flags = _present(labels["metal_like"])
     share = flags.mean() if len(flags) else math.nan
     rows.append(("metal-like share", f"{share:.1%}", f"{PUBLISHED_METAL_LIKE:.0%}"))
-    yield from (f"{name:28}{ours:>26}{theirs:>26}" for name, ours, theirs in rows)
+    lines = [
+        f"{len(labels[LABELS[0].name])} pairs, {len(LABELS)} labels",
+        "std is the standard deviation over all pairs that have the label (divided by n).",
+        *("", "This build beside the published dataset (arXiv 2512.01519)", ""),
+        *(f"{name:28}{ours:>26}{theirs:>26}" for name, ours, theirs in rows),
+        "",
+    ]
+    for label in LABELS:
+        lines += ["", *_describe(labels[label.name], label)]
+    return "\n".join(lines) + "\n"
+
+
+def _present(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the values that are not missing; -0 is 0."""
+    is_text = values.dtype.kind == "U"
+    return np.asarray(values[values != ""] if is_text else values[~np.isnan(values)] + 0.0)
 
 
 def _describe(values: NDArray[Any], label: Label) -> Iterator[str]:

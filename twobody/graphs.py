@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 from torch_geometric.data.storage import GlobalStorage
 from torch_geometric.loader.dataloader import Collater
 
 from twobody.elements import SYMBOLS
-from twobody.pairs import Image
-from twobody.samples import LazySequence, whole
+from twobody.pairs import Float, Image
+from twobody.samples import LazySequence, PairSamples, whole
 
 Slices = dict[str, Tensor]  # of each field, where the rows of each graph begin: int64 [N + 1]
+Edges = list[tuple[int, int]]
 
 
 class _Fields(GlobalStorage):  # type: ignore[misc]  # PyG has no types
@@ -44,38 +44,25 @@ class PairGraph(Data):  # type: ignore[misc]
         object.__setattr__(self._store, "__class__", _Fields)  # else it would be a field
 
 
-def edge_features(
-    geometries: NDArray[np.float32], means: NDArray[np.float64], n_edges: int
-) -> NDArray[np.float32]:
-    """Put channel means, bond length and bond vector side by side, float32 [N, E, C + 4].
-
-    Of E = 2 edges the second goes back, with the vector negated.
-    """
-    vectors = geometries[:, 1, :3].astype(np.float64) - geometries[:, 0, :3]
-    lengths = np.sqrt((vectors**2).sum(axis=1, keepdims=True))
-    features = np.concatenate([means, lengths, vectors], axis=1)[:, None].repeat(n_edges, axis=1)
-    features[:, 1:, -3:] *= -1
-    return features.astype(np.float32)
-
-
 def store(
-    geometries: NDArray[np.float32],
-    atomic_numbers: NDArray[np.int64],
-    means: NDArray[np.float64],
-    targets: Tensor,
-    names: Sequence[str],
-    images: Image | None,
-    edges: Sequence[tuple[int, int]],
+    pairs: PairSamples, targets: Tensor, means: Float, images: Image | None, edges: Edges
 ) -> tuple[PairGraph, Slices]:
-    """Make what an ``InMemoryDataset`` stores of N pairs; the fields are those of its graphs."""
-    n = len(names)
-    numbers, atoms = torch.from_numpy(atomic_numbers), torch.from_numpy(geometries)
+    """Make what an ``InMemoryDataset`` stores of N pairs; the fields are those of its graphs.
+
+    Of two edges the second goes back, with the bond vector negated.
+    """
+    n, positions = len(pairs), pairs.geometries[:, :, :3].astype(np.float64)
+    vectors = positions[:, 1] - positions[:, 0]
+    lengths = np.sqrt((vectors**2).sum(axis=1, keepdims=True))
+    features = np.concatenate([means, lengths, vectors], axis=1)[:, None].repeat(len(edges), axis=1)
+    features[:, 1:, -3:] *= -1
+    numbers, atoms = torch.from_numpy(pairs.atomic_numbers), torch.from_numpy(pairs.geometries)
     x = torch.zeros(n, 2, len(SYMBOLS) + 1).scatter_(2, numbers[:, :, None] - 1, 1)
     x[:, :, -1] = atoms[:, :, 3]
     fields = {
         "x": x,
         "edge_index": torch.tensor(edges).expand(n, -1, -1),
-        "edge_attr": torch.from_numpy(edge_features(geometries, means, len(edges))),
+        "edge_attr": torch.from_numpy(features.astype(np.float32)),
         "y": targets[:, None],
         "pos": atoms[:, :, :3],
         "z": numbers,
@@ -86,7 +73,7 @@ def store(
     slices = {name: values.shape[1] * one for name, values in fields.items()} | {"pair_name": one}
     stored = {name: values.flatten(0, 1) for name, values in fields.items()}
     stored["edge_index"] = stored["edge_index"].T.contiguous()
-    return PairGraph(**stored, pair_name=names), slices
+    return PairGraph(**stored, pair_name=pairs.pair_names.tolist()), slices
 
 
 # The class of all batches; calling Batch itself would look for it, and at its signature, each time.
@@ -104,8 +91,8 @@ class Graphs(LazySequence[Data]):
         self._indices = whole(indices)
         self._device = stored.edge_index.device
 
-    def _fields(self) -> dict[str, Any]:
-        """Gather the fields of the graphs; node numbers begin anew in each."""
+    def batch(self) -> Batch:
+        """Make what ``Batch.from_data_list`` makes."""
         index, n = torch.from_numpy(self._indices).to(self._device), len(self._slices["y"]) - 1
         fields: dict[str, Any] = {}
         for name, value in self._stored:
@@ -115,11 +102,6 @@ class Graphs(LazySequence[Data]):
                 fields[name] = value.reshape(shape).index_select(dim, index).flatten(dim, dim + 1)
             else:
                 fields[name] = [value[i] for i in self._indices]
-        return fields
-
-    def batch(self) -> Batch:
-        """Make what ``Batch.from_data_list`` makes."""
-        fields = self._fields()
         one = torch.arange(len(self._indices) + 1)
         nodes, none = 2 * one, torch.zeros(len(self._indices), dtype=torch.int64)
         slices = {name: int(self._slices[name][1]) * one for name in fields}
@@ -129,9 +111,7 @@ class Graphs(LazySequence[Data]):
         batch.batch = one[:-1].repeat_interleave(2).to(self._device)
         batch.ptr = nodes.to(self._device)
         steps = dict.fromkeys(fields, none) | {"edge_index": nodes[:-1], "pair_name": None}
-        taken_apart_by = {"_num_graphs": len(one) - 1, "_slice_dict": slices, "_inc_dict": steps}
-        for name, value in taken_apart_by.items():
-            setattr(batch, name, value)
+        batch._num_graphs, batch._slice_dict, batch._inc_dict = len(one) - 1, slices, steps  # noqa: SLF001 - as PyG does
         return batch
 
 

@@ -52,8 +52,8 @@ METADATA_NAMES: tuple[str, ...] = (
 """The numbers that archives hold as metadata: the last of `ROW`."""
 
 
-class Images(Protocol):
-    """The images of N pairs: an array, or what makes its blocks when they are asked for."""
+class LazyImages(Protocol):
+    """What makes images of N pairs when they are asked for."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -62,8 +62,12 @@ class Images(Protocol):
     def __getitem__(self, index: Index, /) -> Image:
         """Return the images at `index`, an array or a slice: float32 [n, channels, h, w]."""
 
-    def take(self, index: Index, /) -> Images:
+    def take(self, index: Index, /) -> LazyImages:
         """Return those at `index`, made no sooner than these."""
+
+
+Images = Image | LazyImages
+"""The images of N pairs, float32 [N, channels, height, width]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +92,20 @@ class Pairs:
 
     def take(self, index: Index) -> Pairs:
         """Return the pairs at `index`: places, a mask or a slice."""
+        of_pairs = ("names", "elements", "rows", "label_values", "text_label_values")
+        images = self.images
+        if images is not None:
+            images = images[index] if isinstance(images, np.ndarray) else images.take(index)
         return replace(
-            self,
-            names=self.names[index],
-            elements=self.elements[index],
-            rows=self.rows[index],
-            label_values=self.label_values[index],
-            text_label_values=self.text_label_values[index],
-            images=None if self.images is None else self.images.take(index),
+            self, images=images, **{name: getattr(self, name)[index] for name in of_pairs}
         )
+
+    @property
+    def encoded(self) -> Images:
+        """The images of pairs that have them, as all do that come from an archive."""
+        if self.images is None:
+            raise ValueError("the images of these pairs were not encoded")
+        return self.images
 
     @cached_property
     def atomic_numbers(self) -> NDArray[np.int64]:
@@ -128,8 +137,8 @@ class Pairs:
 
         columns = dict(zip(self.label_names.tolist(), self.label_values.T, strict=True))
         columns |= zip(self.text_label_names.tolist(), self.text_label_values.T, strict=True)
-        known = [label.name for label in LABELS if label.name in columns]
-        return {name: columns[name] for name in dict.fromkeys([*known, *columns])}
+        known = {label.name: columns[label.name] for label in LABELS if label.name in columns}
+        return known | columns
 
     def geometry_columns(self) -> Columns:
         """Return elements, positions [Å], populations [e] and bond length [Å] by name."""
@@ -188,10 +197,7 @@ def is_pair_name(name: str) -> bool:
 def pair_index(names: Sequence[str], pair: str) -> int:
     """Return the place of a pair among `names`; the elements of its name may stand in any order.
 
-    Raises
-    ------
-    KeyError
-        There is no such pair; the message names the nearest.
+    Where there is no such pair a KeyError names the nearest.
     """
     for name in (pair, "_".join(reversed(pair.split("_")))):
         if name in names:
@@ -199,6 +205,5 @@ def pair_index(names: Sequence[str], pair: str) -> int:
     by_elements = {frozenset(name.lower().split("_")): name for name in names}
     ways = (pair.split("_"), re.findall("[A-Z][a-z]?", pair))  # na_cl, NaCl or Na-Cl
     read = (by_elements.get(frozenset(map(str.lower, symbols))) for symbols in ways)
-    same = next(filter(None, read), None)
-    nearest = [same] if same else difflib.get_close_matches(pair, names, cutoff=0)
+    nearest = [*filter(None, read)][:1] or difflib.get_close_matches(pair, names, cutoff=0)
     raise KeyError(f"{quote(pair)} (did you mean {', '.join(nearest)}?)")

@@ -7,6 +7,7 @@ import multiprocessing
 import operator
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 from twobody.archive.reader import read
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.encodings import get_encoding
-from twobody.encodings.encoding import Pixels
 from twobody.errors import ParseError
 from twobody.pairs import Image, Images, Pairs, pair_index
 from twobody.text import PathLike, counted
@@ -36,36 +36,33 @@ class LazySequence(MutableSequence[T]):
     """
 
     def __init__(self, n: int, make: Callable[[], list[T]]) -> None:
-        self._n = n
-        self._make = make
-        self._samples: list[T] | None = None
+        self._n, self._make = n, make
+
+    @cached_property
+    def _samples(self) -> list[T]:
+        return self._make()
 
     @property
     def seen(self) -> bool:
         """Whether the samples have been made, and may have been changed."""
-        return self._samples is not None
-
-    def _all(self) -> list[T]:
-        if self._samples is None:
-            self._samples = self._make()
-        return self._samples
+        return "_samples" in vars(self)
 
     def __len__(self) -> int:
-        return self._n if self._samples is None else len(self._samples)
+        return len(self._samples) if self.seen else self._n
 
     def __getitem__(self, index: Any) -> Any:
         """Return a sample, or a list of some."""
-        return self._all()[index]
+        return self._samples[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._all()[index] = value
+        self._samples[index] = value
 
     def __delitem__(self, index: Any) -> None:
-        del self._all()[index]
+        del self._samples[index]
 
     def insert(self, index: int, value: T) -> None:
         """Put a sample before `index`."""
-        self._all().insert(index, value)
+        self._samples.insert(index, value)
 
     def __add__(self, other: Iterable[T]) -> list[T]:
         return [*self, *other]
@@ -106,13 +103,7 @@ class ImageCache:
 
 
 def one_of(target_label: Labels | None, target_labels: Labels | None) -> Labels:
-    """Return the labels that either argument gives; by default the gap.
-
-    Raises
-    ------
-    TypeError
-        Both are given.
-    """
+    """Return the labels that either argument gives, not both; by default the gap."""
     if target_label is not None and target_labels is not None:
         raise TypeError("target_label and target_labels are two names of one argument: give one")
     return next((given for given in (target_label, target_labels) if given is not None), "e_g_ev")
@@ -150,8 +141,6 @@ class PairSamples:
         drawn = get_encoding(pairs.encoding if encoding is None else encoding)
         if drawn.name != pairs.encoding:
             pairs = replace(pairs, encoding=drawn.name, images=drawn.encode(pairs))
-        if pairs.images is None:
-            raise ParseError(path, None, "an archive with images", "none")
         if not labels:
             raise ValueError("at least one target label is needed")
         chosen = [_label_index(pairs, name) for name in labels]
@@ -169,11 +158,9 @@ class PairSamples:
         self.channels: tuple[str, ...] = drawn.channel_names
         units = pairs.label_units[chosen].tolist()
         self.label_units: dict[str, str] = dict(zip(labels, units, strict=True))
-        self._pairs = pairs
-        self._values = values
-        self._kept = np.flatnonzero(keep)
-        self._source = pairs.images
-        draws = not isinstance(self._source, Pixels)
+        self._pairs, self._values, self._kept = pairs, values, np.flatnonzero(keep)
+        self._source = pairs.encoded
+        draws = not isinstance(self._source, np.ndarray)
         is_small = math.prod(self._source.shape) * 4 <= MOST_KEPT
         self._images = ImageCache(self._source) if draws and is_small else self._source
 
@@ -277,18 +264,11 @@ class PairSamples:
         for symbol in symbols:
             if symbol not in ATOMIC_NUMBERS:
                 raise ValueError(f"{symbol!r} is not the symbol of an element")
-        numbers = [ATOMIC_NUMBERS[symbol] for symbol in symbols]
-        return np.asarray(np.isin(self.atomic_numbers, numbers).any(axis=1))
+        return np.asarray(np.isin(self.elements, symbols).any(axis=1))
 
 
 def whole(indices: Sequence[int]) -> NDArray[np.int64]:
-    """Return indices as an array; unlike NumPy's conversion this rounds none.
-
-    Raises
-    ------
-    TypeError
-        One is no whole number.
-    """
+    """Return indices as an array; a TypeError where NumPy's conversion would round one."""
     return np.array([*map(operator.index, indices)], np.int64)
 
 

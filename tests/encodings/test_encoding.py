@@ -14,7 +14,7 @@ import build_dataset
 import check_npz
 from twobody.archive import read
 from twobody.encodings import DEFAULT, ENCODINGS, get_encoding
-from twobody.encodings.encoding import Drawn, Pixels
+from twobody.encodings.encoding import Drawn
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_images_are_drawn_when_they_are_asked_for_and_not_before(toy, monkeypatc
 
 
 def test_pixels_and_pairs_are_taken_together(small):
-    pairs = replace(small, images=Pixels(small.images[:]))
+    pairs = replace(small, images=small.images[:])
     part = pairs.take(np.array([5, 2]))
     assert part.names.tolist() == [SMALL[5], SMALL[2]]
     np.testing.assert_array_equal(part.images[:], small.images[:][[5, 2]])

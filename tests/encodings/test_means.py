@@ -7,7 +7,6 @@ import pytest
 
 from twobody.archive.layout import SHIPPED
 from twobody.archive.reader import read
-from twobody.encodings.encoding import Pixels
 from twobody.encodings.field import FIELD
 from twobody.encodings.means import channel_means, means_of, write_known
 
@@ -49,7 +48,7 @@ def test_pairs_with_another_number_are_drawn(pairs):
 
 def test_images_that_a_file_holds_are_averaged_as_they_are(pairs):
     at = np.array([0, 2])
-    images = Pixels(np.ones((len(pairs), 10, 2, 2), np.float32))
+    images = np.ones((len(pairs), 10, 2, 2), np.float32)
     np.testing.assert_array_equal(means_of(pairs, images, at), np.ones((2, 10)))
 
 

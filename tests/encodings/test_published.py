@@ -16,7 +16,6 @@ from shipped import RAW_DATA, pairs_of
 from twobody import ParseError
 from twobody.dftbplus import read_detailed_out
 from twobody.encodings import published
-from twobody.encodings.encoding import Pixels
 from twobody.encodings.published import PUBLISHED
 from twobody.pairs import empty_rows
 
@@ -288,12 +287,12 @@ def test_pairs_that_lack_what_it_is_drawn_from_are_refused(column):
 
 def test_amplitudes_and_basis_are_found_again_in_pixels():
     rendered = PUBLISHED.encode(pairs_of(PAIRS))
-    amplitudes, basis = PUBLISHED.products(Pixels(rendered[:]))
+    amplitudes, basis = PUBLISHED.products(rendered[:])
     np.testing.assert_array_equal(basis, rendered.basis)
     np.testing.assert_allclose(amplitudes, rendered.amplitudes, rtol=0, atol=2e-6)
 
 
 def test_other_pixels_are_products_of_nothing():
     rng = np.random.default_rng(0)
-    assert PUBLISHED.products(Pixels(rng.random((2, 10, 32, 32), np.float32))) is None
-    assert PUBLISHED.products(Pixels(np.full((2, 10, 32, 32), np.nan, np.float32))) is None
+    assert PUBLISHED.products(rng.random((2, 10, 32, 32), np.float32)) is None
+    assert PUBLISHED.products(np.full((2, 10, 32, 32), np.nan, np.float32)) is None

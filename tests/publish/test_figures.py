@@ -11,7 +11,6 @@ from twobody import ParseError
 from twobody.archive import read
 from twobody.check.describe import find_pair
 from twobody.encodings import get_encoding
-from twobody.encodings.encoding import Pixels
 from twobody.encodings.published import PUBLISHED
 from twobody.publish.figures import (
     colour_scale,
@@ -95,7 +94,7 @@ def test_the_channels_of_the_encoding_field_are_drawn_too(pairs):
 )
 def test_ticks_are_pixels_of_the_image(pairs, size, ticks):
     panel = panels(
-        pair_figure(replace(pairs.take(slice(1)), images=Pixels(np.ones((1, 10, size, size)))), 0)
+        pair_figure(replace(pairs.take(slice(1)), images=np.ones((1, 10, size, size))), 0)
     )[0]
     assert panel.get_xticks().tolist() == panel.get_yticks().tolist() == ticks
 

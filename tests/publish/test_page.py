@@ -19,7 +19,6 @@ from twobody.archive.container import Container
 from twobody.benchmark.periodic import place
 from twobody.elements import SYMBOLS
 from twobody.encodings import get_encoding
-from twobody.encodings.encoding import Pixels
 from twobody.publish.page import LEVELS, page_content, script_json, write_page
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -99,7 +98,7 @@ def levels_of(content, images):
 def test_of_the_encoding_field_the_page_holds_pictures_good_to_a_hundredth(archive):
     pairs = read(archive).take(slice(None, None, 5))
     field = get_encoding("field")
-    pairs = replace(pairs, encoding="field", images=Pixels(field.encode(pairs)[:]))
+    pairs = replace(pairs, encoding="field", images=field.encode(pairs)[:])
     content = page_content(pairs, "digest")
     images = pairs.images[:]
     largest = np.abs(images).max((2, 3), keepdims=True)

@@ -14,9 +14,9 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,13 +46,8 @@ _HEADER = re.compile(
 
 # What zipfile and zlib raise where a file is damaged.
 _DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    OSError,
-    RuntimeError,
-    ValueError,
-    OverflowError,
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
+    *(RuntimeError, ValueError, OverflowError),
 )
 
 
@@ -72,10 +67,7 @@ def npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
 def read_npy_header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], int]:
     """Read dtype, shape and size of the .npy header of a little-endian array in C order.
 
-    Raises
-    ------
-    ValueError
-        The header is of another kind, damaged, or of an array that no machine can hold.
+    Raises a ValueError where it is of another kind, damaged, or of an array that no machine holds.
     """
     start = file.read(len(_MAGIC) + 2)
     length = int.from_bytes(start[len(_MAGIC) :], "little")
@@ -96,6 +88,10 @@ def read_npy_header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], in
     return dtype, shape, len(start) + length
 
 
+def _described(error: Exception) -> str:
+    return quote(str(error) or type(error).__name__)
+
+
 class MemberInfo(NamedTuple):
     """What the headers say of a member, checked against each other and the file's size."""
 
@@ -108,16 +104,12 @@ class MemberInfo(NamedTuple):
     entry: zipfile.ZipInfo
 
 
-class Container:
+class Container(AbstractContextManager["Container"]):
     """An open .npz file; a context manager.
 
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file; the message says what makes one.
-    ParseError
-        It is not a regular file or not a zip file of .npy members, is cut off, or its headers
-        contradict each other or the file's size. No data have been read or allocated by then.
+    Where there is none a FileNotFoundError says what makes one. A ParseError is raised where it is
+    not a regular file or not a zip file of .npy members, is cut off, or its headers contradict each
+    other or the file's size; no data have been read or allocated by then.
     """
 
     def __init__(self, path: PathLike) -> None:
@@ -139,15 +131,12 @@ class Container:
             try:
                 self._zip = stack.enter_context(zipfile.ZipFile(self._file))
             except _DAMAGE as error:
-                found = self._cut_off() or quote(str(error) or type(error).__name__)
+                found = self._cut_off() or _described(error)
                 raise ParseError(path, None, "a .npz archive", found) from error
             self._check_directory()
             members = map(self._checked_member, self._zip.infolist())
             self.members = {member.name: member for member in members}
             self.close = stack.pop_all().close
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -155,10 +144,7 @@ class Container:
     def read(self, name: str) -> NDArray[Any]:
         """Read a member whole; its checksum is checked.
 
-        Raises
-        ------
-        ParseError
-            There is no such member, it holds pickles, or its data are damaged.
+        Raises a ParseError where there is no such member, it holds pickles, or is damaged.
         """
         member = self._member(name)
         array = np.empty(member.shape, member.dtype)
@@ -174,11 +160,8 @@ class Container:
     def read_objects(self, name: str) -> NDArray[Any]:
         """Decode a member that holds the pickle of an array; see `twobody.archive.pickles`.
 
-        Raises
-        ------
-        ParseError
-            There is no such member, its data are damaged, or anything else is in the pickle than
-            plain objects in an array of the shape in the header.
+        Raises a ParseError where there is no such member, it is damaged, or anything else is in the
+        pickle than plain objects in an array of the shape in the header.
         """
         # Hardly anybody has one, and the loaders do without.
         from twobody.archive.pickles import unpickle_array  # noqa: PLC0415
@@ -228,18 +211,23 @@ class Container:
         """Yield what follows the .npy header: exactly as many bytes as the directory says."""
         member = self.members[name]
         left = member.size - member.header_size
-        try:
-            with self._zip.open(member.entry) as file:
-                file.read(member.header_size)
-                while chunk := file.read(chunk_size):  # the last one checks the CRC-32
-                    left -= len(chunk)
-                    yield chunk
+        with self._open(member.entry, "undamaged data") as file:
+            file.read(member.header_size)
+            while chunk := file.read(chunk_size):  # the last one checks the CRC-32
+                left -= len(chunk)
+                yield chunk
             if left:
                 raise EOFError("its data end early")
+
+    @contextmanager
+    def _open(self, entry: zipfile.ZipInfo, expected: str) -> Iterator[IO[bytes]]:
+        """Open a member; what is raised where it is damaged becomes a ParseError."""
+        try:
+            with self._zip.open(entry) as file:
+                yield file
         except _DAMAGE as error:
-            raise self.error(
-                name, "undamaged data", quote(str(error) or type(error).__name__)
-            ) from error
+            name = entry.filename.removesuffix(".npy")
+            raise self.error(name, expected, _described(error)) from error
 
     def _cut_off(self) -> str | None:
         """Say that a file ends before its directory, as a download does that was stopped."""
@@ -293,13 +281,8 @@ class Container:
         if size > ratio * packed_size:
             expected = f"at most {ratio} times {packed_size} bytes"
             raise self.error(name, expected, f"a size of {size}")
-        try:
-            with self._zip.open(entry) as file:
-                dtype, shape, header_size = read_npy_header(file)
-        except _DAMAGE as error:
-            raise self.error(
-                name, "a .npy header", quote(str(error) or type(error).__name__)
-            ) from error
+        with self._open(entry, "a .npy header") as file:
+            dtype, shape, header_size = read_npy_header(file)
         if not dtype.hasobject and size != (n := header_size + math.prod(shape) * dtype.itemsize):
             raise self.error(name, f"{n} bytes for {dtype.str} {list(shape)}", f"{size}")
         return MemberInfo(name, dtype, shape, header_size, size, packed_size, entry)

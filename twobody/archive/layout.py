@@ -57,10 +57,6 @@ _MEMBERS: dict[str, Member] = {
     "channels": Member("U", ("C",), "names of the channels"),
 }
 
-_PROVENANCE = {
-    "provenance": Member("U", (), "JSON: versions, encoding, units, counts, hash of the input")
-}
-
 ORIGINAL_MEMBERS = {name: _MEMBERS[name] for name in list(_MEMBERS)[:6]}
 """What archives of the original project hold; labels and metadata may be absent."""
 
@@ -72,8 +68,10 @@ def made_again(encoding: Encoding) -> set[str]:
 
 def members(encoding: Encoding, version: int = FORMAT_VERSION) -> dict[str, Member]:
     """Return the members of an archive, in their order; C is the number of channels."""
-    numbers = PAIR_NUMBERS if version >= 2 else {}
-    found = {**_MEMBERS, **encoding.members, **numbers, **_PROVENANCE}
+    found = {**_MEMBERS, **encoding.members, **(PAIR_NUMBERS if version >= 2 else {})}
+    found["provenance"] = Member(
+        "U", (), "JSON: versions, encoding, units, counts, hash of the input"
+    )
     sizes = {"C": len(encoding.channels)}
     return {
         name: member._replace(shape=tuple(sizes.get(str(size), size) for size in member.shape))

@@ -17,7 +17,6 @@ from twobody.archive.container import Container
 from twobody.archive.layout import ORIGINAL_MEMBERS
 from twobody.archive.reader import check_shape, rows_of
 from twobody.encodings import DEFAULT, get_encoding
-from twobody.encodings.encoding import Pixels
 from twobody.labels import LABELS
 from twobody.pairs import METADATA_NAMES, Pairs
 from twobody.text import quote
@@ -31,14 +30,18 @@ def read_original(archive: Container) -> Pairs:
     What its dicts do not say stays missing.
     """
     sizes = {"C": len(get_encoding(DEFAULT).channels)}
-    for name in archive.members:
-        _check_header(archive, name, sizes)
+    for name, member in archive.members.items():  # objects may be in place of anything
+        dtype, symbols, _ = ORIGINAL_MEMBERS[name]
+        kinds = "fiu" if dtype == "<f4" else dtype  # any numbers do
+        if member.dtype.hasobject:
+            symbols = symbols[: len(member.shape)]  # the rest is inside the objects
+        elif member.dtype.kind not in kinds:
+            raise archive.error(name, f"dtype {dtype}", member.dtype.str)
+        check_shape(archive, name, member.shape, symbols, sizes)
     elements = _plain(archive, "elements", sizes)
     n = len(elements)
     metadata = [_metadata_row(archive, row) for row in _dicts(archive, "metadata", n)]
-    labels = _label_columns(archive, _dicts(archive, "labels", n))
-    texts = {name: values for name, values in labels.items() if isinstance(values, list)}
-    numbers = {name: values for name, values in labels.items() if name not in texts}
+    numbers, texts = _label_columns(archive, _dicts(archive, "labels", n))
     units = {label.name: label.unit for label in LABELS}
     cells = [text for row in zip(*texts.values(), strict=True) for text in row]
     return Pairs(
@@ -52,20 +55,8 @@ def read_original(archive: Container) -> Pairs:
         text_label_names=_text(archive, list(texts)),
         text_label_values=_text(archive, cells).reshape(n, len(texts)),
         encoding=DEFAULT,
-        images=Pixels(_plain(archive, "images", sizes).astype(np.float32, copy=False)),
+        images=_plain(archive, "images", sizes).astype(np.float32, copy=False),
     )
-
-
-def _check_header(archive: Container, name: str, sizes: dict[str, int]) -> None:
-    """Compare a header with the layout; any numbers do, and objects in place of anything."""
-    member, (dtype, symbols, _) = archive.members[name], ORIGINAL_MEMBERS[name]
-    if member.dtype.hasobject:
-        symbols = symbols[: len(member.shape)]  # the rest is inside the objects
-    elif dtype not in (member.dtype.kind, member.dtype.str) and not (
-        dtype == "<f4" and member.dtype.kind in "fiu"
-    ):
-        raise archive.error(name, f"dtype {dtype}", member.dtype.str)
-    check_shape(archive, name, member.shape, symbols, sizes)
 
 
 def _plain(archive: Container, name: str, sizes: dict[str, int]) -> NDArray[Any]:
@@ -86,8 +77,7 @@ def _unwrapped(archive: Container, name: str) -> NDArray[Any]:
     items = objects.reshape(-1).tolist()
     types = {type(item) for item in items}
     if types == {str}:
-        _check_size(archive, name, len(items) * 4 * max(map(len, items)))
-        return np.array(items).reshape(objects.shape)
+        return _text(archive, items, name).reshape(objects.shape)
     if types <= {int, float}:
         return np.array(items).reshape(objects.shape)
     if types == {np.ndarray} and len({(item.shape, item.dtype.kind) for item in items}) == 1:
@@ -116,33 +106,30 @@ def _dicts(archive: Container, name: str, n: int) -> list[_Row]:
 
 def _label_columns(
     archive: Container, rows: Sequence[_Row]
-) -> dict[str, NDArray[np.float64] | list[str]]:
-    """Turn dicts into columns: float64 [N], NaN where missing, or N texts, empty where missing.
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, list[str]]]:
+    """Turn dicts into columns: float64 [N], NaN where missing, and N texts, empty where missing.
 
     Labels that the schema does not know are text where any of their values is.
     """
     names = dict.fromkeys(name for row in rows for name in row)
     _check_size(archive, "labels", len(rows) * len(names) * np.dtype(np.float64).itemsize)
     kinds = {label.name: label.kind for label in LABELS}
-    columns: dict[str, NDArray[np.float64] | list[str]] = {}
+    numbers: dict[str, NDArray[np.float64]] = {}
+    texts: dict[str, list[Any]] = {}
     for name in names:
         values = [row.get(name) for row in rows]
         if kinds[name] == "text" if name in kinds else any(isinstance(v, str) for v in values):
-            texts = ["" if v is None or _is_nan(v) else v for v in values]
-            if not all(isinstance(text, str) for text in texts):
+            missing = [v is None or (isinstance(v, float) and math.isnan(v)) for v in values]
+            texts[name] = ["" if none else v for v, none in zip(values, missing, strict=True)]
+            if not all(isinstance(text, str) for text in texts[name]):
                 raise archive.error("labels", "labels that are all text", "other values among text")
-            columns[name] = texts
         else:
-            columns[name] = np.array([_number(archive, "labels", name, v) for v in values])
-    return columns
+            numbers[name] = np.array([_number(archive, "labels", name, v) for v in values])
+    return numbers, texts
 
 
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and math.isnan(value)
-
-
-def _text(archive: Container, texts: list[str]) -> NDArray[np.str_]:
-    _check_size(archive, "labels", len(texts) * 4 * max(map(len, texts), default=0))
+def _text(archive: Container, texts: list[str], name: str = "labels") -> NDArray[np.str_]:
+    _check_size(archive, name, len(texts) * 4 * max(map(len, texts), default=0))
     return np.array(texts, np.str_)
 
 

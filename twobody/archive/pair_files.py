@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from twobody.archive.container import Container, npy_header
-from twobody.archive.writer import Streamed, label_dicts, metadata_dicts, pickled, plain
+from twobody.archive.writer import label_dicts, metadata_dicts, pickled, plain
 from twobody.archive.zipstream import ZipStream
 from twobody.errors import ParseError
 from twobody.files import publish, staging
@@ -33,11 +33,22 @@ def pair_files(folder: Path, pairs: Pairs) -> Iterator[None]:
     old = check_pair_files(folder)
     folder.mkdir(parents=True, exist_ok=True)
     new = [f"{name}.npz" for name in pairs.names.tolist()]
+    geometries = pairs.geometries
+    dicts = zip(label_dicts(pairs), metadata_dicts(pairs), strict=True)
     with staging(folder) as staged:
-        for name, members in zip(new, _members(pairs), strict=True):
-            with (staged / name).open("wb") as file, ZipStream(file, jobs=1, store=False) as stream:
-                for key, (dtype, shape, parts) in members.items():
-                    stream.add(f"{key}.npy", npy_header(dtype, shape), parts)
+        for i, (labels, metadata) in enumerate(dicts):
+            members = {
+                "image": plain(pairs.encoded[i : i + 1][0]),
+                "geometry": plain(geometries[i]),
+                "elements": plain(pairs.elements[i]),
+                "labels": pickled([labels], ()),
+                "metadata": pickled([metadata], ()),
+                "pair_name": plain(np.array(pairs.names[i])),
+            }
+            file = staged / new[i]
+            with file.open("wb") as opened, ZipStream(opened, jobs=1, store=False) as stream:
+                for name, (dtype, shape, parts) in members.items():
+                    stream.add(f"{name}.npy", npy_header(dtype, shape), parts)
         yield
         publish([(staged / name, folder / name) for name in new], folder)
     for name in old.difference(new):
@@ -47,10 +58,7 @@ def pair_files(folder: Path, pairs: Pairs) -> Iterator[None]:
 def check_pair_files(folder: Path) -> set[str]:
     """Return the names of the pair files in `folder`, which may be absent.
 
-    Raises
-    ------
-    ParseError
-        It holds something that is not a file of this kind, or is not a folder.
+    Raises a ParseError where it holds anything but files of this kind, or is not a folder.
     """
     if os.path.lexists(folder) and not folder.is_dir():
         raise ParseError(folder, None, "a folder, or nothing", "something else")
@@ -72,20 +80,3 @@ def _is_pair_file(path: Path) -> bool:
             return tuple(archive.members) == _MEMBERS
     except ParseError:
         return False
-
-
-def _members(pairs: Pairs) -> Iterator[dict[str, Streamed]]:
-    """Yield the arrays of each pair's file."""
-    if pairs.images is None:
-        raise ValueError("the images of these pairs were not encoded")
-    geometries = pairs.geometries
-    dicts = zip(label_dicts(pairs), metadata_dicts(pairs), strict=True)
-    for i, (labels, metadata) in enumerate(dicts):
-        yield {
-            "image": plain(pairs.images[i : i + 1][0]),
-            "geometry": plain(geometries[i]),
-            "elements": plain(pairs.elements[i]),
-            "labels": pickled([labels], ()),
-            "metadata": pickled([metadata], ()),
-            "pair_name": plain(np.array(pairs.names[i])),
-        }

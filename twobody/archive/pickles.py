@@ -70,13 +70,8 @@ def unpickle_array(data: bytes, packed_size: int) -> NDArray[Any]:
 
     The array is plain, or of objects: float, int of 64 bits, str, bool, None, plain arrays, tuples
     and lists of up to 16 scalars, and dicts of all these with str as keys. NumPy's scalars come as
-    Python's.
-
-    Raises
-    ------
-    ValueError
-        Anything else is in the pickle, it has more opcodes than its size in the file allows, or it
-        is damaged. Nothing has been run.
+    Python's. A ValueError is raised where anything else is in the pickle, it has more opcodes than
+    its size in the file allows, or is damaged; nothing has been run.
     """
     try:
         return _run(io.BytesIO(data), _MAX_OPCODES + _OPCODES_PER_BYTE * packed_size)

@@ -14,19 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from twobody.archive import layout
 from twobody.archive.container import Container
-from twobody.archive.layout import (
-    COLUMNS,
-    FORMAT_VERSION,
-    ORIGINAL_MEMBERS,
-    PAIR_NUMBERS,
-    made_again,
-    members,
-)
 from twobody.elements import ATOMIC_NUMBERS
-from twobody.encodings import DEFAULT, ENCODINGS, Encoding, get_encoding
+from twobody.encodings import DEFAULT, ENCODINGS, Encoding
+from twobody.encodings.encoding import Shape
 from twobody.errors import ParseError
-from twobody.pairs import METADATA_NAMES, Pairs, empty_rows
+from twobody.pairs import METADATA_NAMES, ROW, Pairs, empty_rows
 from twobody.text import PathLike, quote
 
 _MOST_DRAWN = 500  # times the size of a file without images may be drawn; for our own it is 141
@@ -62,9 +56,8 @@ def pairs_in(archive: Container) -> Pairs:
     for symbol in np.unique(pairs.elements).tolist():
         if symbol not in ATOMIC_NUMBERS:
             raise archive.error("elements", "symbols of elements", quote(symbol))
-    member_names = ("pair_names", "label_names", "text_label_names")
-    all_names = (pairs.names, pairs.label_names, pairs.text_label_names)
-    for member, names in zip(member_names, all_names, strict=True):
+    labels = {"label_names": pairs.label_names, "text_label_names": pairs.text_label_names}
+    for member, names in {"pair_names": pairs.names, **labels}.items():
         unique, counts = np.unique(names, return_counts=True)
         if (counts > 1).any():
             found = f"{quote(str(unique[counts.argmax()]))} {counts.max()} times"
@@ -74,7 +67,7 @@ def pairs_in(archive: Container) -> Pairs:
 
 def is_original(archive: Container) -> bool:
     """Tell whether the members are those of the original project's archives."""
-    return archive.members.keys() <= ORIGINAL_MEMBERS.keys()
+    return archive.members.keys() <= layout.ORIGINAL_MEMBERS.keys()
 
 
 class Origin(NamedTuple):
@@ -88,10 +81,7 @@ class Origin(NamedTuple):
 def origin_of(archive: Container) -> Origin:
     """Read what an archive of ours says of its origin, before anything else of it.
 
-    Raises
-    ------
-    ParseError
-        It says nothing, or is of a later format or an unknown encoding.
+    Raises a ParseError where it says nothing, or is of a later format or an unknown encoding.
     """
     member = archive.members.get("provenance")
     if member is None or member.shape or member.dtype.kind != "U":
@@ -104,8 +94,8 @@ def origin_of(archive: Container) -> Origin:
     if not isinstance(provenance, dict):
         raise archive.error("provenance", "a JSON object", quote(text))
     version, encoding = provenance.get("format_version"), provenance.get("encoding")
-    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
-        expected = f"a format_version from 1 to {FORMAT_VERSION}"
+    if type(version) is not int or not 1 <= version <= layout.FORMAT_VERSION:
+        expected = f"a format_version from 1 to {layout.FORMAT_VERSION}"
         raise archive.error("provenance", expected, quote(json.dumps(version)))
     known = ENCODINGS if version >= 2 else {DEFAULT: ENCODINGS[DEFAULT]}
     if not isinstance(encoding, str) or encoding not in known:
@@ -120,8 +110,8 @@ def layout_faults(archive: Container) -> Iterator[ParseError]:
     Raises as `origin_of` does.
     """
     origin = origin_of(archive)
-    expected = members(origin.encoding, origin.version)
-    follow = made_again(origin.encoding)
+    expected = layout.members(origin.encoding, origin.version)
+    follow = layout.made_again(origin.encoding)
     if origin.version >= 2 and not follow & archive.members.keys():
         expected = {name: member for name, member in expected.items() if name not in follow}
     sizes: dict[str, int] = {}
@@ -141,18 +131,11 @@ def layout_faults(archive: Container) -> Iterator[ParseError]:
 
 
 def check_shape(
-    archive: Container,
-    name: str,
-    shape: tuple[int, ...],
-    symbols: tuple[str | int, ...],
-    sizes: dict[str, int],
+    archive: Container, name: str, shape: tuple[int, ...], symbols: Shape, sizes: dict[str, int]
 ) -> None:
     """Compare a shape with its symbols; a letter stands for the size that it met first.
 
-    Raises
-    ------
-    ParseError
-        They differ, or nothing is in the array: there is no dataset without a pair or a pixel.
+    Raises a ParseError where they differ, and where there is no pair or no pixel.
     """
     if len(shape) == len(symbols):
         for symbol, n in zip(symbols, shape, strict=True):
@@ -174,31 +157,22 @@ def _read_ours(archive: Container) -> Pairs:
     names = archive.read("metadata_names").tolist()
     if names != list(METADATA_NAMES):
         raise archive.error("metadata_names", ", ".join(METADATA_NAMES), quote(", ".join(names)))
-    columns: dict[str, Any] = {name: archive.read(name) for name in COLUMNS}
+    columns: dict[str, Any] = {name: archive.read(name) for name in layout.COLUMNS}
     images = encoding.stored(archive.read) if "images" in archive.members else None
     rows = rows_of(archive.read("geometries"), archive.read("metadata_values"))
     if images is not None and version < 2:
         numbers = encoding.numbers_in(images)
     else:
-        numbers = {name: archive.read(name) for name in PAIR_NUMBERS}
+        numbers = {name: archive.read(name) for name in layout.PAIR_NUMBERS}
     for name, values in numbers.items():
         rows[name] = values
-    pairs = Pairs(
-        path=archive.path,
-        names=archive.read("pair_names"),
-        rows=rows,
-        encoding=encoding.name,
-        images=images,
-        provenance=provenance,
-        **columns,
-    )
-    return pairs if images is not None else _with_images(pairs, archive)
-
-
-def _with_images(pairs: Pairs, archive: Container) -> Pairs:
-    """Give pairs the images that follow from their numbers, unless a bomb is drawn by that."""
-    images = get_encoding(pairs.encoding).encode(pairs)
-    limit = max(_MOST_DRAWN * archive.file_size, archive.allowed_size)
+    names = archive.read("pair_names")
+    about: dict[str, Any] = {"encoding": encoding.name, "images": images, "provenance": provenance}
+    pairs = Pairs(path=archive.path, names=names, rows=rows, **columns, **about)
+    if images is not None:
+        return pairs
+    images = encoding.encode(pairs)
+    limit = max(_MOST_DRAWN * archive.file_size, archive.allowed_size)  # against bombs
     if (size := math.prod(images.shape) * 4) > limit:
         expected = f"images of at most {limit} bytes from a file of {archive.file_size}"
         raise ParseError(archive.path, None, expected, f"{size} bytes, of {len(pairs)} pairs")
@@ -209,9 +183,5 @@ def rows_of(geometries: NDArray[Any], metadata: ArrayLike) -> NDArray[np.void]:
     """Make `ROW`s of geometries [N, 2, 4] (x, y, z [Å], population [e]) and metadata [N, 8]."""
     rows = empty_rows(len(geometries))
     rows["positions"], rows["populations"] = geometries[:, :, :3], geometries[:, :, 3]
-    values = np.asarray(metadata, np.float64)
-    rows["dipole"] = values[:, 3:6]
-    for k, name in enumerate(METADATA_NAMES):
-        if not name.startswith("dipole_"):
-            rows[name] = values[:, k]
+    rows.view(np.float64).reshape(-1, ROW.itemsize // 8)[:, -len(METADATA_NAMES) :] = metadata
     return rows

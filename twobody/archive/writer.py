@@ -28,37 +28,25 @@ Streamed = tuple[np.dtype[Any], tuple[int, ...], Iterable[Part]]
 """An array to be written: dtype, shape, and functions that make its data, part after part."""
 
 
+Progress = Callable[[int], object]
+
+
 def write(
-    file: IO[bytes],
-    pairs: Pairs,
-    *,
-    store: bool = False,
-    jobs: int = 1,
-    progress: Callable[[int], object] = int,
+    file: IO[bytes], pairs: Pairs, *, store: bool = False, jobs: int = 1, progress: Progress = int
 ) -> str:
     """Write pairs to a binary file and return the content digest; see `Container.content_digest`.
 
-    The same pairs give the same bytes, whatever `jobs` is.
-
-    Parameters
-    ----------
-    file : binary file, open for writing, at its start
-    pairs : Pairs
-        With images and provenance.
-    store : bool
-        Write members uncompressed and aligned to 64 bytes.
-    jobs : int
-        Threads that draw and compress.
-    progress : function
-        Called with the number of pairs whose images were given to the threads since the last call.
+    The pairs have images and provenance; the same ones give the same bytes, whatever `jobs` is, the
+    number of threads that draw and compress. `store` writes members uncompressed and aligned to 64
+    bytes. `progress` is called with the number of pairs whose images were given to the threads
+    since the last call.
     """
     digest = hashlib.sha256()
     with ZipStream(file, jobs=jobs, store=store) as stream:
         for name, (dtype, shape, parts) in _members(pairs, progress):
             digest.update(digest_entry(name, dtype, shape))
-            header = npy_header(dtype, shape)
-            stored = name in _STORED
-            stream.add(f"{name}.npy", header, parts, store=stored, seen=digest.update)
+            head, stored = npy_header(dtype, shape), name in _STORED
+            stream.add(f"{name}.npy", head, parts, store=stored, seen=digest.update)
     return digest.hexdigest()
 
 
@@ -86,12 +74,9 @@ def _numbers(pairs: Pairs) -> dict[str, Any]:
     }
 
 
-def _members(pairs: Pairs, progress: Callable[[int], object]) -> Iterator[tuple[str, Streamed]]:
+def _members(pairs: Pairs, progress: Progress) -> Iterator[tuple[str, Streamed]]:
     """Yield the members of the layout, in its order."""
-    images = pairs.images
-    if images is None:
-        raise ValueError("the images of these pairs were not encoded")
-    encoding = get_encoding(pairs.encoding)
+    images, encoding = pairs.encoded, get_encoding(pairs.encoding)
     arrays = {**_numbers(pairs), **encoding.arrays(images)}
     streamed: dict[str, Streamed] = {
         "images": (np.dtype("<f4"), images.shape, _drawn(images, progress)),
@@ -114,16 +99,16 @@ def _bytes(array: NDArray[Any]) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
-def _drawn(images: Images, progress: Callable[[int], object]) -> Iterator[Part]:
+def _drawn(images: Images, progress: Progress) -> Iterator[Part]:
     """Yield functions that draw blocks of images; threads call them."""
+
+    def draw(block: slice) -> memoryview:
+        return _bytes(images[block].astype("<f4", copy=False))
+
     n = images.shape[0]
     for start in range(0, n, _BLOCK):
-        yield partial(_draw, images, slice(start, start + _BLOCK))
+        yield partial(draw, slice(start, start + _BLOCK))
         progress(min(_BLOCK, n - start))
-
-
-def _draw(images: Images, block: slice) -> memoryview:
-    return _bytes(images[block].astype("<f4", copy=False))
 
 
 def pickled(dicts: Iterable[dict[str, Plain]], shape: tuple[int, ...]) -> Streamed:

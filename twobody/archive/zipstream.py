@@ -16,7 +16,8 @@ import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import IO, Self
+from contextlib import AbstractContextManager
+from typing import IO
 
 try:
     from isal import isal_zlib as library
@@ -36,7 +37,7 @@ _LAST_BLOCK = b"\x03\x00"  # an empty one, which says that it is the last of its
 _PADDING_FIELD = 0xD935  # the extra field that zipalign and others use for alignment
 
 
-class ZipStream:
+class ZipStream(AbstractContextManager["ZipStream"]):
     """A zip file under construction in `file`, which is open for writing, at its start.
 
     `jobs` threads make and deflate parts; `store` writes all data as they are, aligned to
@@ -44,14 +45,9 @@ class ZipStream:
     """
 
     def __init__(self, file: IO[bytes], *, jobs: int, store: bool) -> None:
-        self._file = file
-        self._jobs = jobs
-        self._store = store
+        self._file, self._jobs, self._store = file, jobs, store
         self._entries: list[zipfile.ZipInfo] = []
         self._pool = ThreadPoolExecutor(jobs)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -71,11 +67,6 @@ class ZipStream:
         """Write a member: `head`, then the parts, which threads make in any order.
 
         `store` writes its data as they are; `seen` is called with the data of each part, in order.
-
-        Raises
-        ------
-        OSError
-            The file cannot be written.
         """
         store = store or self._store
         entry = zipfile.ZipInfo(name)  # of 1980-01-01, where zip's time begins

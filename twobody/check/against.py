@@ -23,10 +23,7 @@ from twobody.raw_data.read import LABEL_TOLERANCE, read
 def check_against(pairs: Pairs, raw_data: Path) -> list[Check]:
     """Read `raw_data` again and compare every value of an archive with it.
 
-    Raises
-    ------
-    ParseError
-        `raw_data` is not such a folder, or its CSV files cannot be read at all.
+    Raises a ParseError where it is not such a folder, or its CSV files cannot be read at all.
     """
     found = read(raw_data, allow_unconverged=True)
     raw = found.good()
@@ -43,7 +40,7 @@ def check_against(pairs: Pairs, raw_data: Path) -> list[Check]:
 
 def raw_pairs(pairs: Pairs, raw: Pairs, problems: Sequence[PairProblem]) -> Iterator[Finding]:
     """The archive has every pair that can be read from the raw files, and no other."""
-    names = only_in_one(pairs.names, raw.names)
+    names = only_in_one(pairs.names.tolist(), raw.names.tolist())
     for name in names["only_in_second"]:
         _, errors = read_pair(raw.path / name)
         if not errors:  # one that did not converge may have been left out
@@ -56,8 +53,9 @@ def raw_pairs(pairs: Pairs, raw: Pairs, problems: Sequence[PairProblem]) -> Iter
 def raw_values(pairs: Pairs, raw: Pairs) -> Iterator[Finding]:
     """Every value is that of the raw files."""
     _, rows, others = np.intersect1d(pairs.names, raw.names, return_indices=True)
-    there = replace(raw.take(others), encoding=pairs.encoding, provenance=pairs.provenance)
-    there = replace(there, images=get_encoding(pairs.encoding).encode(there))
+    there = raw.take(others)
+    images = get_encoding(pairs.encoding).encode(there)
+    there = replace(there, encoding=pairs.encoding, provenance=pairs.provenance, images=images)
     for quantity in shared_quantities(pairs.take(rows), there):
         for i in np.flatnonzero(quantity.beyond_rounding):
             values = f"{plain(quantity.first[i])}, in the raw files {plain(quantity.second[i])}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -17,7 +17,6 @@ from twobody.archive.reader import is_original, origin_of, pairs_in
 from twobody.check.tables import aligned, number, plain, wrapped
 from twobody.check.verify import dicts
 from twobody.encodings import get_encoding
-from twobody.encodings.encoding import Pixels
 from twobody.errors import ParseError
 from twobody.pairs import METADATA_NAMES, Columns, Float, Pairs
 
@@ -46,10 +45,7 @@ def compare(first: Container, second: Container) -> dict[str, Any]:
     every quantity that is not the same to the last bit: in how many `pairs`, in how many
     `beyond_rounding`, and the values (None is missing) of the pair with the largest difference.
 
-    Raises
-    ------
-    ParseError
-        An archive cannot be read, or images of one encoding are of different sizes.
+    Raises a ParseError where an archive cannot be read, or images of one encoding differ in size.
     """
     here, there = pairs_in(first), pairs_in(second)
     names, rows, others = np.intersect1d(here.names, there.names, return_indices=True)
@@ -61,8 +57,8 @@ def compare(first: Container, second: Container) -> dict[str, Any]:
     if [*dicts(first, here), *dicts(second, there)]:
         quantities += _in_dicts(names, *sides)
     differences = [_largest(quantity) for quantity in quantities if quantity.distance.any()]
-    pairs = only_in_one(here.names, there.names)
-    labels = only_in_one(*(np.array([*p.label_columns()], np.str_) for p in (here, there)))
+    pairs = only_in_one(here.names.tolist(), there.names.tolist())
+    labels = only_in_one(here.label_columns(), there.label_columns())
     stated = _differing(_stated(here), _stated(there))
     complete = not any((*pairs.values(), *labels.values()))
     return {
@@ -78,18 +74,16 @@ def compare(first: Container, second: Container) -> dict[str, Any]:
     }
 
 
-def only_in_one(first: NDArray[np.str_], second: NDArray[np.str_]) -> dict[str, list[str]]:
+def only_in_one(first: Iterable[str], second: Iterable[str]) -> dict[str, list[str]]:
     """Return the names that only one of the two has."""
-    return {
-        "only_in_first": np.setdiff1d(first, second).tolist(),
-        "only_in_second": np.setdiff1d(second, first).tolist(),
-    }
+    here, there = set(first), set(second)
+    return {"only_in_first": sorted(here - there), "only_in_second": sorted(there - here)}
 
 
 def _stored(archive: Container, pairs: Pairs, rows: NDArray[np.intp]) -> Pairs:
     """Return some pairs with the pixels that the file has; loaders may draw them from others."""
-    if "images" in archive.members and not isinstance(pairs.images, Pixels):
-        pairs = replace(pairs, images=Pixels(archive.read("images")))
+    if "images" in archive.members and not isinstance(pairs.images, np.ndarray):
+        pairs = replace(pairs, images=archive.read("images"))
     return pairs.take(rows)
 
 
@@ -119,14 +113,13 @@ def _differing(first: Mapping[str, str], second: Mapping[str, str]) -> list[dict
 def _beside_pixels(names: NDArray[np.str_], first: _Side, second: _Side) -> Iterator[Quantity]:
     """Compare what an encoding stores beside the pixels."""
     for name, member in origin_of(first[0]).encoding.members.items():
-        if not all(name in archive.members for archive, _ in (first, second)):
-            continue
-        here, there = (archive.read(name) for archive, _ in (first, second))
-        tolerance = SINGLE_TOLERANCE if here.dtype == np.float32 else VALUE_TOLERANCE
-        if member.shape[0] == "N":
-            yield compared(name, names, here[first[1]], there[second[1]], tolerance)
-        else:
-            yield compared(name, np.array(["every pair"]), here[None], there[None], tolerance)
+        if name in first[0].members and name in second[0].members:
+            here, there = (archive.read(name) for archive, _ in (first, second))
+            tolerance = SINGLE_TOLERANCE if here.dtype == np.float32 else VALUE_TOLERANCE
+            if member.shape[0] == "N":
+                yield compared(name, names, here[first[1]], there[second[1]], tolerance)
+            else:
+                yield compared(name, np.array(["every pair"]), here[None], there[None], tolerance)
 
 
 def _in_dicts(names: NDArray[np.str_], first: _Side, second: _Side) -> Iterator[Quantity]:
@@ -146,16 +139,14 @@ def _dict_columns(member: str, archive: Container, rows: NDArray[np.intp]) -> Co
     dicts = [item if isinstance(item, dict) else {"not a dict": item} for item in items]
     columns: Columns = {}
     for key in dict.fromkeys(key for one in dicts for key in one):
-        values = [_number_or_text(one.get(key)) for one in dicts]
+        values = [math.nan if one.get(key) is None else one[key] for one in dicts]
+        for i, value in enumerate(values):
+            if isinstance(value, list | tuple | np.ndarray):
+                items = np.array(value, object).flat
+                values[i] = f"({', '.join(number(plain(item), 12) for item in items)})"
         has_text = any(isinstance(value, str) for value in values)
         columns[key] = np.array(values, object if has_text else np.float64)
     return columns
-
-
-def _number_or_text(value: Any) -> float | str:
-    if isinstance(value, list | tuple | np.ndarray):
-        return f"({', '.join(number(plain(item), 12) for item in np.array(value, object).flat)})"
-    return math.nan if value is None else value
 
 
 def _largest(quantity: Quantity) -> dict[str, Any]:
@@ -199,10 +190,7 @@ def compared(
 def shared_quantities(first: Pairs, second: Pairs) -> Iterator[Quantity]:
     """Yield every quantity that two tables of the same pairs have, in the order of the first.
 
-    Raises
-    ------
-    ParseError
-        The images of one encoding are of different sizes.
+    Raises a ParseError where the images of one encoding are of different sizes.
     """
     original = first.provenance is None or second.provenance is None
     of_metadata = SINGLE_TOLERANCE if original else VALUE_TOLERANCE
@@ -211,26 +199,24 @@ def shared_quantities(first: Pairs, second: Pairs) -> Iterator[Quantity]:
         for name in here:
             if name in there:
                 yield compared(name, first.names, here[name], there[name], tolerance)
-    images, others = first.images, second.images
-    if first.encoding != second.encoding or images is None or others is None:
-        return
-    if (shape := list(images.shape[1:])) != (found := list(others.shape[1:])):
-        raise ParseError(second.path, None, f"images of shape {shape}", f"{found}")
-    pixels, other_pixels = images[:], others[:]
-    for k, name in enumerate(get_encoding(first.encoding).channel_names):
-        channel, other = pixels[:, k], other_pixels[:, k]
-        yield compared(f"channel {name}", first.names, channel, other, SINGLE_TOLERANCE)
+    if first.encoding == second.encoding:
+        pixels, others = first.encoded[:], second.encoded[:]
+        if pixels.shape != others.shape:
+            expected = f"images of shape {list(pixels.shape[1:])}"
+            raise ParseError(second.path, None, expected, f"{list(others.shape[1:])}")
+        for k, name in enumerate(get_encoding(first.encoding).channel_names):
+            channel = f"channel {name}"
+            yield compared(channel, first.names, pixels[:, k], others[:, k], SINGLE_TOLERANCE)
 
 
-def _groups(pairs: Pairs) -> tuple[Columns, Columns, Columns, Columns]:
+def _groups(pairs: Pairs) -> tuple[Columns, ...]:
     """Return geometry, metadata, what format 2 has beside them, and labels.
 
     Apart, as a label of an unknown archive may have the name of anything.
     """
     geometry = pairs.geometry_columns()
     del geometry["bond_length_ang"]  # is that of the metadata
-    values = zip(METADATA_NAMES, pairs.metadata.T, strict=True)
-    metadata = {f"metadata {name}": column for name, column in values}
+    metadata = {f"metadata {name}": pairs.metadata[:, k] for k, name in enumerate(METADATA_NAMES)}
     held = pairs.provenance is not None and pairs.provenance["format_version"] >= 2
     numbers = {name: pairs.rows[name] for name in PAIR_NUMBERS} if held else {}
     return geometry, metadata, numbers, pairs.label_columns()

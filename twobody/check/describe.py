@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,9 @@ from twobody.elements import ATOMIC_NUMBERS
 from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.labels import LABELS, ONE_WHEN_NEUTRAL
-from twobody.pairs import METADATA_NAMES, Float, Pairs, pair_index
+from twobody.pairs import METADATA_NAMES, Pairs, pair_index
 
-_STATISTICS: dict[str, Callable[[Float], Any]] = {
-    name: getattr(np, name) for name in ("mean", "std", "min", "median", "max")
-}
+_STATISTICS = ("mean", "std", "min", "median", "max")  # functions of NumPy
 _SAME = 1e-6  # e: charges of a neutral pair add up to 0 within what detailed.out prints
 _GEOMETRY = ("x", "y", "z", "population")  # Å, Å, Å, e
 
@@ -71,14 +69,15 @@ def describe_labels(pairs: Pairs) -> list[dict[str, Any]]:
     for name, unit in zip(pairs.label_names.tolist(), pairs.label_units.tolist(), strict=True):
         values = pairs.label(name)
         present = values[~np.isnan(values)]
+        n = len(present)
         same = np.allclose(values, pairs.label(one), rtol=0, atol=_SAME, equal_nan=True)
         labels.append(
             {
                 "name": name,
                 "unit": unit,
-                "count": len(present),
-                **{k: plain(f(present)) if len(present) else None for k, f in _STATISTICS.items()},
-                "constant": bool(len(present) > 1 and (present == present[0]).all()),
+                "count": n,
+                **{k: plain(getattr(np, k)(present)) if n else None for k in _STATISTICS},
+                "constant": bool(n > 1 and (present == present[0]).all()),
                 "follows_from": [*sources.get(name, ())],
                 "same_as": one if name in others and one in pairs.label_names and same else None,
             }
@@ -145,12 +144,8 @@ def _format_labels(labels: Sequence[dict[str, Any]], n_pairs: int) -> Iterator[s
 def find_pair(pairs: Pairs, pair: str) -> int:
     """Return the row of a pair, given by its name or its number, counted from 0.
 
-    The elements of a name may stand in any order.
-
-    Raises
-    ------
-    ParseError
-        There is no such pair; the message names the nearest.
+    The elements of a name may stand in any order. Where there is no such pair a ParseError names
+    the nearest.
     """
     names: list[str] = pairs.names.tolist()
     if pair in map(str, range(len(names))):
@@ -170,9 +165,8 @@ def describe_pair(pairs: Pairs, row: int) -> dict[str, Any]:
     one = pairs.take(np.array([row]))
     units = dict(zip(pairs.label_names.tolist(), pairs.label_units.tolist(), strict=True))
     values = {name: plain(column[0]) for name, column in one.label_columns().items()}
-    images = [] if one.images is None else one.images[:][0]
-    channels = []
-    for channel, image in zip(get_encoding(pairs.encoding).channels, images, strict=True):
+    known, channels = get_encoding(pairs.encoding).channels, []
+    for channel, image in zip(known, one.encoded[:][0], strict=True):
         y, x = np.unravel_index(image.argmax(), image.shape)
         extremes = {"min": plain(image.min()), "max": plain(image.max())}
         place = {"max_x": int(x), "max_y": int(y)}
@@ -203,10 +197,9 @@ def format_pair(content: dict[str, Any]) -> Iterator[str]:
     for name, label in content["labels"].items():
         labels.append((name, label["unit"], number(label["value"], 10)))
     channels = [("channel", "unit", "min", "max", "max at x, y")]
-    for channel in content["channels"]:
-        limits = number(channel["min"]), number(channel["max"])
-        place = f"{channel['max_x']}, {channel['max_y']}"
-        channels.append((channel["name"], channel["unit"], *limits, place))
+    for c in content["channels"]:
+        limits, place = (number(c["min"]), number(c["max"])), f"{c['max_x']}, {c['max_y']}"
+        channels.append((c["name"], c["unit"], *limits, place))
     yield f"{content['pair']} (number {content['row']})"
     yield from ("", *aligned(atoms), "", *aligned(labels, left=2))
     yield from ("", *aligned(channels, left=2))

@@ -48,12 +48,8 @@ def verify(archive: Container) -> list[Check]:
     """Run every check of an open archive.
 
     Of archives of the original project only what they hold is checked. Where layout or schema are
-    wrong nothing else is looked at.
-
-    Raises
-    ------
-    ParseError
-        The file is damaged, hostile, not a dataset archive, or of a later format.
+    wrong nothing else is looked at. Raises a ParseError where the file is damaged, hostile, not a
+    dataset archive, or of a later format.
     """
     checks: list[Check] = []
     original = is_original(archive)
@@ -145,11 +141,11 @@ def schema(archive: Container) -> Iterator[Finding]:
 
 def _stored_images(archive: Container, pairs: Pairs) -> Iterator[tuple[int, Image]]:
     """Yield the images as the file has them, a block at a time, each with its first row."""
-    images, starts = pairs.images, range(0, len(pairs), _BLOCK)
+    starts = range(0, len(pairs), _BLOCK)
     # The file may have none; in archives of the original project they may be of any dtype, or
     # pickled.
-    if images is not None and (is_original(archive) or "images" not in archive.members):
-        yield from ((start, images[start : start + _BLOCK]) for start in starts)
+    if is_original(archive) or "images" not in archive.members:
+        yield from ((start, pairs.encoded[start : start + _BLOCK]) for start in starts)
     else:
         yield from zip(starts, archive.blocks("images", _BLOCK), strict=True)
 

@@ -15,12 +15,9 @@ from numpy.typing import NDArray
 
 from twobody.encodings.valence import N_L, valence_shells
 
-NEAREST = 0.3
-"""Distance from a nucleus below which its potential stays what it is there [bohr]."""
-GRID = 4096
-"""Points of a radial table; they lie closer the nearer they are to the nucleus."""
-RADIUS = 32.0
-"""End of a radial table [bohr]: a shell that ends there looks like a point from farther away."""
+NEAREST = 0.3  # bohr; closer to a nucleus its potential stays what it is there
+GRID = 4096  # points of a radial table; they lie closer the nearer they are to the nucleus
+RADIUS = 32.0  # bohr; end of a radial table: from farther away a shell looks like a point
 
 _Float = NDArray[np.float64]
 _Int = NDArray[np.int64]
@@ -28,25 +25,17 @@ _Int = NDArray[np.int64]
 ORBITALS: tuple[tuple[int, int], ...] = tuple((l, m) for l in range(N_L) for m in range(-l, l + 1))
 """(l, m) of the 16 orbitals of an atom, in the order of their populations."""
 
-ANGULAR_FUNCTIONS: _Float = np.sqrt(
-    np.array(
-        [
-            # of m = 0, 1, 2, 3
-            [[1], [0], [0], [0]],
-            [[3], [3 / 2], [0], [0]],
-            [[5 / 4], [15 / 2], [15 / 8], [0]],
-            [[7 / 4], [21 / 16], [105 / 8], [35 / 16]],
-        ]
-    )
-) * np.array(
-    [
-        # c^0, c^1, c^2, c^3 of m = 0, 1, 2, 3
-        [[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
-        [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
-        [[-1, 0, 3, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]],
-        [[0, -3, 0, 5], [-1, 0, 5, 0], [0, 1, 0, 0], [1, 0, 0, 0]],
-    ]
+_SQUARED_NORMS = (  # of l = 0 to 3, and m = 0 to 3
+    *([1, 0, 0, 0], [3, 3 / 2, 0, 0], [5 / 4, 15 / 2, 15 / 8, 0]),
+    [7 / 4, 21 / 16, 105 / 8, 35 / 16],
 )
+_POLYNOMIALS = (  # c^0, c^1, c^2, c^3
+    ([1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]),
+    ([0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]),
+    ([-1, 0, 3, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]),
+    ([0, -3, 0, 5], [-1, 0, 5, 0], [0, 1, 0, 0], [1, 0, 0, 0]),
+)
+ANGULAR_FUNCTIONS: _Float = np.sqrt(_SQUARED_NORMS)[..., None] * np.array(_POLYNOMIALS)
 """Real spherical harmonics along the polar angle, times ``sqrt(4 pi)``.
 
 float64 [l, |m|, power]: coefficients of the powers 0 to 3 of c, the cosine of the angle to the bond
@@ -56,50 +45,25 @@ the azimuth of the orbital's density over its shell's, averages to 1 over the sp
 
 
 class Element(NamedTuple):
-    """The valence shells of an element as arrays over l = 0 to 3.
+    """The valence shells of an element as arrays over l = 0 to 3."""
 
-    Attributes
-    ----------
-    effective_n, exponents : float64 [4]
-        n* and zeta [1 / bohr] of Slater's orbitals.
-    log_norms : float64 [4]
-        Of the norm of the density, ``(2 zeta)^(2 n* + 1) / Gamma(2 n* + 1) / 4 pi``.
-    occupations : float64 [4]
-        Electrons of the free atom [e].
-    screening : float64 [4, GRID]
-        Electrostatic potential of one electron times r, at ``r = RADIUS (i / (GRID - 1))^2``:
-        0 at the nucleus, 1 far away.
-    """
-
-    effective_n: _Float
-    exponents: _Float
-    log_norms: _Float
-    occupations: _Float
+    effective_n: _Float  # [4] n* of Slater's orbitals
+    exponents: _Float  # [4] zeta [1 / bohr]
+    log_norms: _Float  # [4] log of the density's (2 zeta)^(2 n* + 1) / Gamma(2 n* + 1) / 4 pi
+    occupations: _Float  # [4] electrons of the free atom [e]
+    # [4, GRID] electrostatic potential of one electron times r, at r = RADIUS (i / (GRID - 1))^2:
+    # 0 at the nucleus, 1 far away
     screening: _Float
 
 
 class Atoms(NamedTuple):
-    """The atoms of n pairs.
+    """The atoms of n pairs."""
 
-    Attributes
-    ----------
-    elements : list of Element
-        Of both atoms of each pair, 2 n in all.
-    populations : float64 [n, 2, 4, 4]
-        Electrons [e] in the orbitals l, |m|, both signs of m together; 0 where there are none.
-    free : float64 [n, 2, 4]
-        Electrons of the shells l of the free atoms [e].
-    valence_charge : float64 [n, 2]
-        Charge of the cores [e]: all populations and the gross charge.
-    known : bool [n, 2, 16]
-        Which orbitals the atoms have.
-    """
-
-    elements: list[Element]
-    populations: _Float
-    free: _Float
-    valence_charge: _Float
-    known: NDArray[np.bool_]
+    elements: list[Element]  # of both atoms of each pair, 2 n in all
+    populations: _Float  # [n, 2, 4, 4] electrons [e] of l, |m|, both signs of m together
+    free: _Float  # [n, 2, 4] electrons of the shells l of the free atoms [e]
+    valence_charge: _Float  # [n, 2] charge of the cores [e]: all populations and the gross charge
+    known: NDArray[np.bool_]  # [n, 2, 16] which orbitals the atoms have
 
     def shells(self) -> tuple[_Float, _Float, _Float]:
         """Return n*, zeta and the logarithm of the norm of all shells, float64 [n, 2, 4] each."""
@@ -108,24 +72,12 @@ class Atoms(NamedTuple):
 
 
 class Densities(NamedTuple):
-    """Densities [e / bohr^3] and potential [hartree / e] at points, float64 [n, points] each.
+    """Densities [e / bohr^3] and potential [hartree / e] at points, float64 [n, points] each."""
 
-    Attributes
-    ----------
-    spherical
-        Shells filled evenly over m with the populations.
-    total
-        Orbitals with their populations, averaged over the azimuth around the bond.
-    free
-        Free atoms.
-    potential
-        Electrostatic potential of cores and spherical shells.
-    """
-
-    spherical: _Float
-    total: _Float
-    free: _Float
-    potential: _Float
+    spherical: _Float  # shells filled evenly over m with the populations
+    total: _Float  # orbitals with their populations, averaged over the azimuth around the bond
+    free: _Float  # free atoms
+    potential: _Float  # electrostatic potential of cores and spherical shells
 
 
 @cache
@@ -190,14 +142,8 @@ def element(atomic_number: int) -> Element:
 def densities(atoms: Atoms, bond_lengths: _Float, x: _Float, y: _Float) -> Densities:
     """Evaluate the densities and the potential of n pairs at points of the plane.
 
-    Parameters
-    ----------
-    atoms : Atoms
-        Of n pairs.
-    bond_lengths : float64 [n]
-        R [bohr].
-    x, y : float64 [points] or [n, 1, points]
-        [bohr]; no point may lie on a nucleus.
+    `bond_lengths` [n], x and y, float64 [points] or [n, 1, points], are in bohr; no point may lie
+    on a nucleus.
     """
     along = x - bond_lengths[:, None, None] * np.array([[-0.5], [0.5]])
     r_squared = along * along + y * y
@@ -242,17 +188,8 @@ def overlaps(atoms: Atoms, bond_lengths: _Float) -> _Float:
     orbitals have positive integrals where they bond (R. S. Mulliken, C. A. Rieke, D. Orloff,
     H. Orloff, J. Chem. Phys. 1949, 17, 1248-1267, doi:10.1063/1.1747150).
 
-    Parameters
-    ----------
-    atoms : Atoms
-        Of n pairs.
-    bond_lengths : float64 [n]
-        R [bohr].
-
-    Returns
-    -------
-    float64 [n, 16, 16]
-        Orbitals of atom 0, orbitals of atom 1; 0 where m differs or an atom has no such orbital.
+    `bond_lengths` are float64 [n] in bohr. Returns float64 [n, 16, 16], orbitals of atom 0 by
+    orbitals of atom 1; 0 where m differs or an atom has no such orbital.
     """
     bond = bond_lengths[:, None, None]
     xi, eta, volume = _ellipses(bond)

@@ -32,34 +32,15 @@ class Channel:
     matrix: bool = False
 
 
-class Member(NamedTuple):
-    """An array of an archive.
+Shape = tuple[str | int, ...]  # a letter stands for a size that is the same all over an archive
 
-    A letter in the shape stands for a size that is the same all over an archive.
-    """
+
+class Member(NamedTuple):
+    """An array of an archive."""
 
     dtype: str  # as NumPy writes it; "U" for text of any length, "O" for pickled dicts
-    shape: tuple[str | int, ...]
+    shape: Shape
     meaning: str  # what it holds, for people
-
-
-@dataclass(frozen=True, eq=False)
-class Pixels:
-    """Images that are there, float32 [N, channels, height, width]."""
-
-    array: Image
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """N, channels, height, width."""
-        return self.array.shape
-
-    def __getitem__(self, index: Index) -> Image:
-        return self.array[index]
-
-    def take(self, index: Index) -> Pixels:
-        """Return those at `index`."""
-        return Pixels(self.array[index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +100,7 @@ class Encoding(ABC):
 
     def stored(self, read: Callable[[str], NDArray[Any]]) -> Images:
         """Return the images of an archive; `read` gives its arrays by name."""
-        return Pixels(read("images"))
+        return read("images")
 
     def numbers_in(self, _images: Images) -> Mapping[str, Float]:
         """Return columns of `ROW` that archives of format 1 hold in their images only."""

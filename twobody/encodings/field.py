@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twobody.elements import SYMBOLS
-from twobody.encodings.atoms import Atoms, densities, describe, overlaps
+from twobody.encodings.atoms import densities, describe, overlaps
 from twobody.encodings.encoding import Channel, Encoding
 from twobody.encodings.valence import valence_shells
 from twobody.errors import ParseError
@@ -22,19 +22,13 @@ from twobody.pairs import Float, Image, Pairs
 
 SIZE = 32
 BOHR = 0.529177210903  # angstrom, CODATA 2018
-FRAME = 8 / BOHR
-"""Width and height of the frame [bohr]."""
-BLOCK = 16
-"""Pairs that are drawn at a time: their arrays fit into the cache."""
+FRAME = 8 / BOHR  # width and height of the frame [bohr]
+BLOCK = 16  # pairs that are drawn at a time: their arrays fit into the cache
 
-DENSITY_SCALE = 1e-3
-"""Density from which the logarithm counts [e / bohr^3]."""
-DEFORMATION_SCALE = 1e-2
-"""Angular part of the density up to which a pixel is linear in it [e / bohr^3]."""
-POTENTIAL_SCALE = 1e-2
-"""Potential up to which a pixel is linear in it [hartree / e]."""
+DENSITY_SCALE = 1e-3  # e / bohr^3; the density from which the logarithm counts
+DEFORMATION_SCALE = 1e-2  # e / bohr^3; up to it a pixel is linear in the density's angular part
+POTENTIAL_SCALE = 1e-2  # hartree / e; up to it a pixel is linear in the potential
 
-_Float = NDArray[np.float64]
 _Int = NDArray[np.int64]
 
 
@@ -50,121 +44,77 @@ CHANNELS: tuple[Channel, ...] = (
     Channel("q_image_gain", "1", "2 lg(rho - rho_free)", True),
     Channel("q_image_loss", "1", "2 lg(rho_free - rho)", True),
 )
-"""lg(a) = log10(1 + max(a, 0) / 0.001) / 3, sym(a, k) = asinh(a / k) / asinh(1 / k); densities and
-the potential V: see `Densities`; v, h: see `co_occupancy`; S: see `overlap_matrix`."""
 
 
 def draw(
-    atomic_numbers: _Int, bond_lengths: _Float, orbital_populations: _Float, charges: _Float
+    atomic_numbers: _Int, bond_lengths: Float, orbital_populations: Float, charges: Float
 ) -> Image:
     """Draw the images of n pairs.
 
     A pair's pixels depend neither on the other pairs nor on the order of its atoms (but where both
-    are of one element, the first one is atom 0).
+    are of one element, the first one is atom 0). `atomic_numbers` are int64 [n, 2], `bond_lengths`
+    float64 [n] in angstrom, `orbital_populations` [n, 2, 16] as in `ROW`, with the bond along z,
+    `charges` [n, 2] in e. Returns float32 [n, 10, 32, 32], rounded to the precision of float16.
 
-    Parameters
-    ----------
-    atomic_numbers : int64 [n, 2]
-    bond_lengths : float64 [n]
-        [angstrom]
-    orbital_populations : float64 [n, 2, 16]
-        Mulliken populations [e] of the orbitals, index ``l * l + l + m``, the bond along z; NaN
-        where the atom has no such orbital.
-    charges : float64 [n, 2]
-        Gross charges [e].
-
-    Returns
-    -------
-    float32 [n, 10, 32, 32]
-        Each pixel is rounded to the precision of float16.
-
-    Raises
-    ------
-    ParseError
-        Where an atom has no populations at all (an archive of format version 1 holds none), no
-        Slater exponents, or f populations and no f shell; where a bond length or charge is no
-        number.
+    Raises a ParseError where an atom has no populations at all (an archive of format version 1
+    holds none), no Slater exponents, or f populations and no f shell; where a bond length or charge
+    is no number.
     """
     _check(atomic_numbers, bond_lengths, orbital_populations, charges)
-    atomic_numbers, populations, charges = heavier_first(
-        atomic_numbers, orbital_populations, charges
-    )
+    numbers, populations, charges = heavier_first(atomic_numbers, orbital_populations, charges)
     bond_lengths = bond_lengths / BOHR
-    images = np.empty((len(atomic_numbers), len(CHANNELS), SIZE, SIZE), np.float32)
+    images = np.empty((len(numbers), len(CHANNELS), SIZE, SIZE), np.float32)
     # glibc gives memory back to the system after every use, and clears it before the next one (half
     # of the time of all that follows), until it has seen a block freed that is larger than these.
     np.empty(1 << 24, np.uint8)
     for start in range(0, len(images), BLOCK):
         block = slice(start, start + BLOCK)
-        atoms = describe(atomic_numbers[block], populations[block], charges[block])
-        _draw_pictures(images[block], atoms, bond_lengths[block])
-        _draw_matrices(images[block], atoms, bond_lengths[block], populations[block])
+        atoms = describe(numbers[block], populations[block], charges[block])
+        spherical, total, free, potential = (
+            samples.reshape(-1, 4, SIZE // 2, SIZE).mean(axis=1)
+            for samples in densities(atoms, bond_lengths[block], *sample_points())
+        )
+        upper_halves = {
+            0: logarithm(spherical),
+            1: symmetric(total - spherical, DEFORMATION_SCALE),
+            5: symmetric(potential, POTENTIAL_SCALE),
+            8: logarithm(total - free),
+            9: logarithm(free - total),
+        }
+        for channel, upper in upper_halves.items():
+            images[block, channel] = 2 * np.concatenate([upper[:, ::-1], upper], axis=1)
+        filled, transfer, empty = co_occupancy(populations[block])
+        overlap = overlap_matrix(overlaps(atoms, bond_lengths[block]))
+        matrices = (filled * overlap, transfer * overlap, empty * overlap, filled, transfer)
+        for channel, matrix in zip((2, 3, 4, 6, 7), matrices, strict=True):
+            images[block, channel] = matrix
         images[block] = images[block].astype(np.float16)
     return images
 
 
 def heavier_first(
-    atomic_numbers: _Int, orbital_populations: _Float, charges: _Float
-) -> tuple[_Int, _Float, _Float]:
+    atomic_numbers: _Int, orbital_populations: Float, charges: Float
+) -> tuple[_Int, Float, Float]:
     """Make the heavier atom of each pair atom 0; equal ones stay where they are."""
     order = np.argsort(-atomic_numbers, axis=1, kind="stable")
-    return (
-        np.take_along_axis(atomic_numbers, order, axis=1),
-        np.take_along_axis(orbital_populations, order[..., None], axis=1),
-        np.take_along_axis(charges, order, axis=1),
-    )
-
-
-def _draw_pictures(images: Image, atoms: Atoms, bond_lengths: _Float) -> None:
-    """Fill the channels that are pictures of the plane of the bond [bohr]."""
-    spherical, total, free, potential = (
-        samples.reshape(-1, 4, SIZE // 2, SIZE).mean(axis=1)
-        for samples in densities(atoms, bond_lengths, *sample_points())
-    )
-    for channel, upper_half in (
-        (0, 2 * logarithm(spherical)),
-        (1, 2 * symmetric(total - spherical, DEFORMATION_SCALE)),
-        (5, 2 * symmetric(potential, POTENTIAL_SCALE)),
-        (8, 2 * logarithm(total - free)),
-        (9, 2 * logarithm(free - total)),
-    ):
-        images[:, channel, SIZE // 2 :] = upper_half
-        images[:, channel, : SIZE // 2] = upper_half[:, ::-1]
-
-
-def _draw_matrices(
-    images: Image, atoms: Atoms, bond_lengths: _Float, orbital_populations: _Float
-) -> None:
-    """Fill the channels whose rows and columns are orbitals; bond lengths in bohr."""
-    filled, transfer, empty = co_occupancy(orbital_populations)
-    overlap = overlap_matrix(overlaps(atoms, bond_lengths))
-    images[:, 2] = filled * overlap
-    images[:, 3] = transfer * overlap
-    images[:, 4] = empty * overlap
-    images[:, 6] = filled
-    images[:, 7] = transfer
+    populations = np.take_along_axis(orbital_populations, order[..., None], axis=1)
+    numbers = np.take_along_axis(atomic_numbers, order, axis=1)
+    return numbers, populations, np.take_along_axis(charges, order, axis=1)
 
 
 def _check(
-    atomic_numbers: _Int, bond_lengths: _Float, orbital_populations: _Float, charges: _Float
+    atomic_numbers: _Int, bond_lengths: Float, orbital_populations: Float, charges: Float
 ) -> None:
     """Raise a `ParseError` for the first pair that cannot be drawn; see `draw`."""
     without_f = [z for z in set(atomic_numbers.flat) if valence_shells(int(z))[3] is None]
     known = np.isfinite(orbital_populations)
-    n_known = known.sum(axis=2)
     f_without_shell = known[:, :, 9:].any(axis=2) & np.isin(atomic_numbers, without_f)
     are_numbers = np.isfinite(bond_lengths + charges.sum(axis=1)) & (bond_lengths > 0)
+    without = "none: an archive of format version 1 has none, so build it again from the raw data"
+    only = "f populations on elements with an f shell only (potassium and heavier ones)"
     for at_fault, expected, found in (
-        (
-            (n_known == 0).any(axis=1),
-            "orbital populations of both atoms",
-            "none: an archive of format version 1 has none, so build it again from the raw data",
-        ),
-        (
-            f_without_shell.any(axis=1),
-            "f populations on elements with an f shell only (potassium and heavier ones)",
-            "some on a lighter one",
-        ),
+        ((known.sum(axis=2) == 0).any(axis=1), "orbital populations of both atoms", without),
+        (f_without_shell.any(axis=1), only, "some on a lighter one"),
         (~are_numbers, "a bond length above 0 and two charges", "others"),
     ):
         if at_fault.any():
@@ -173,7 +123,7 @@ def _check(
             raise ParseError(f"pair {pair} ({symbols})", None, expected, found)
 
 
-def sample_points() -> tuple[_Float, _Float]:
+def sample_points() -> tuple[Float, Float]:
     """Return x and y [bohr] of the sample points in the upper half of the frame, float64 [2048].
 
     Sorted by place within the pixel, so that ``reshape(4, 16, 32)`` has the pixels of one place
@@ -188,30 +138,24 @@ def sample_points() -> tuple[_Float, _Float]:
     return x.ravel(), y.ravel()
 
 
-def logarithm(density: _Float) -> _Float:
+def logarithm(density: Float) -> Float:
     """Return lg: 0 for no density, 1 for 1 e / bohr^3, logarithmic above `DENSITY_SCALE`."""
-    positive = np.maximum(density, 0)
-    result: _Float = np.log10(1 + positive / DENSITY_SCALE) / -np.log10(DENSITY_SCALE)
-    return result
+    ratio = np.maximum(density, 0) / DENSITY_SCALE
+    return np.asarray(np.log10(1 + ratio) / -np.log10(DENSITY_SCALE))
 
 
-def symmetric(values: _Float, scale: float) -> _Float:
+def symmetric(values: Float, scale: float) -> Float:
     """Return sym: 1 for 1, of either sign, linear up to `scale` and logarithmic beyond."""
-    result: _Float = np.arcsinh(values / scale) / np.arcsinh(1 / scale)
-    return result
+    return np.asarray(np.arcsinh(values / scale) / np.arcsinh(1 / scale))
 
 
-def co_occupancy(orbital_populations: _Float) -> tuple[_Float, _Float, _Float]:
+def co_occupancy(orbital_populations: Float) -> tuple[Float, Float, Float]:
     """Pair the electrons and the holes of the orbitals of n pairs with each other.
 
     Rows and columns are the orbitals of both atoms, from the last one (f) of atom 0 over the s
     orbitals in the middle to the last one of atom 1. v are the populations and h what is missing to
-    2 in orbitals that exist, neither below 0.
-
-    Returns
-    -------
-    float64 [n, 32, 32] each
-        ``sqrt(v_i v_j)``, ``sqrt(v_i h_j)``, ``sqrt(h_i h_j)``.
+    2 in orbitals that exist, neither below 0. Returns ``sqrt(v_i v_j)``, ``sqrt(v_i h_j)`` and
+    ``sqrt(h_i h_j)``, float64 [n, 32, 32] each.
     """
     line = np.concatenate([orbital_populations[:, 0, ::-1], orbital_populations[:, 1]], axis=1)
     electrons = np.sqrt(np.nan_to_num(np.maximum(line, 0)))
@@ -223,7 +167,7 @@ def co_occupancy(orbital_populations: _Float) -> tuple[_Float, _Float, _Float]:
     )
 
 
-def overlap_matrix(integrals: _Float) -> _Float:
+def overlap_matrix(integrals: Float) -> Float:
     """Return S of the orbitals of both atoms [n, 32, 32], in the order of `co_occupancy`.
 
     From the integrals between the atoms [n, 16, 16]; orbitals of one atom are orthonormal.
@@ -253,14 +197,9 @@ class Field(Encoding):
 
     def draw(self, pairs: Pairs) -> Image:
         """Draw the images; see `draw`."""
-        rows = pairs.rows
+        columns = (pairs.rows[c] for c in ("bond_length", "orbital_populations", "charges"))
         try:
-            return draw(
-                pairs.atomic_numbers,
-                rows["bond_length"],
-                rows["orbital_populations"],
-                rows["charges"],
-            )
+            return draw(pairs.atomic_numbers, *columns)
         except ParseError as error:
             raise ParseError(pairs.path, None, error.expected, error.found) from error
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from twobody.encodings.encoding import Drawn
 from twobody.encodings.field import FIELD
-from twobody.pairs import Float, Image, Images, Pairs
+from twobody.pairs import Float, Images, Pairs
 
 KNOWN = Path(__file__).with_name("field_means.npz")
 """Of `field` and the shipped pairs: ``means`` float32 [N, C], ``digest`` as `_digest` gives it."""
@@ -28,12 +28,11 @@ def means_of(pairs: Pairs, images: Images, rows: NDArray[np.int64]) -> Float:
     if isinstance(images, Drawn) and pairs.encoding == FIELD.name:
         with np.load(KNOWN) as known:
             if known["digest"] == _digest(pairs):
-                means: NDArray[np.float32] = known["means"]
-                return means[rows].astype(np.float64)
+                return np.asarray(known["means"][rows], np.float64)
     return channel_means(images, rows)
 
 
-def channel_means(images: Images | Image, rows: NDArray[np.int64]) -> Float:
+def channel_means(images: Images, rows: NDArray[np.int64]) -> Float:
     """Average the images at `rows` over their pixels, float64 [n, C], without holding them all."""
     means = np.empty((len(rows), images.shape[1]))
     for start in range(0, len(rows), _DRAWN):

@@ -66,13 +66,17 @@ def amplitudes_of(rows: NDArray[np.void]) -> Float:
 
     NaN where a number that one is made of is missing.
     """
-    orbitals = rows["orbital_populations"]
+    orbitals, charges = rows["orbital_populations"], rows["charges"]
     missing = np.isnan(orbitals).all(axis=(1, 2))
     p = np.nan_to_num(orbitals)
-    charges = rows["charges"]
+    # Populations of m and -m meet before anything else is added, so that equal ones leave exactly
+    # nothing behind.
+    positive = np.flatnonzero(_M > 0)
+    mirrored = (positive - 2 * _M[positive]).astype(np.intp)
+    angular_momentum = (_M[positive] * (p[..., positive] - p[..., mirrored])).sum(axis=2)
     result = np.zeros((len(rows), 10, N_ATOMS))
     result[:, 0] = (p * ((_L + 1) / 3)).sum(axis=2)
-    result[:, 1] = np.abs(_angular_momentum(p))
+    result[:, 1] = np.abs(angular_momentum)
     result[:, 2, 0] = (p * (_L <= 1)).sum(axis=2).sum(axis=1)
     result[:, 3, 0] = (p * (_L >= 2)).sum(axis=2).sum(axis=1)
     result[missing, :4] = np.nan
@@ -83,18 +87,6 @@ def amplitudes_of(rows: NDArray[np.void]) -> Float:
     result[:, 8] = np.where(charges <= 0, 0, 10 * charges)
     result[:, 9] = np.where(charges > 0, 0, 10 * np.abs(charges))
     return result
-
-
-def _angular_momentum(p: Float) -> Float:
-    """Sum m times the population p [N, 2, 16] over the orbitals of each atom.
-
-    Populations of m and -m meet before anything else is added, so that equal ones leave exactly
-    nothing behind.
-    """
-    positive = np.flatnonzero(_M > 0)
-    mirrored = (positive - 2 * _M[positive]).astype(np.intp)
-    total: Float = (_M[positive] * (p[..., positive] - p[..., mirrored])).sum(axis=2)
-    return total
 
 
 def render(amplitudes: Float, basis: Image) -> Image:
@@ -216,10 +208,9 @@ class Published(Encoding):
         """
         if isinstance(images, Rendered):
             return images.amplitudes, images.basis
-        pixels = images[:].astype(np.float64)
+        pixels, basis = images[:].astype(np.float64), basis_images(size=images.shape[2])
         if not np.isfinite(pixels).all():
             return None
-        basis = basis_images(size=images.shape[2])
         amplitudes = np.empty((*images.shape[:2], N_ATOMS))
         for k, terms in enumerate(basis.reshape(*basis.shape[:2], -1).astype(np.float64)):
             target = pixels[:, k].reshape(len(pixels), -1)

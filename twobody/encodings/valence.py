@@ -18,14 +18,9 @@ from typing import NamedTuple
 from twobody.elements import PERIOD_STARTS, SYMBOLS
 from twobody.errors import ParseError
 
-HEAVIEST = 103
-"""Atomic number of the last element whose ground state is measured: lawrencium."""
-
-N_L = 4
-"""Number of angular momenta: s, p, d, f are l = 0, 1, 2, 3."""
-
-EFFECTIVE_QUANTUM_NUMBERS = (1.0, 2.0, 3.0, 3.7, 4.0, 4.2, 4.3)
-"""Slater's n* of the shells n = 1 to 7."""
+HEAVIEST = 103  # Z of the last element whose ground state is measured: lawrencium
+N_L = 4  # angular momenta: s, p, d, f are l = 0, 1, 2, 3
+EFFECTIVE_QUANTUM_NUMBERS = (1.0, 2.0, 3.0, 3.7, 4.0, 4.2, 4.3)  # Slater's n* of n = 1 to 7
 
 _AUFBAU = "1s 2s 2p 3s 3p 4s 3d 4p 5s 4d 5p 6s 4f 5d 6p 7s 5f 6d"
 
@@ -37,29 +32,16 @@ _EXCEPTIONS = """
     Lr 6d0 7p1
 """
 
-Configuration = dict[tuple[int, int], int]
-"""Number of electrons of each occupied subshell (n, l)."""
+Configuration = dict[tuple[int, int], int]  # electrons of each occupied subshell (n, l)
 
 
 class Shell(NamedTuple):
-    """The valence shell of one angular momentum of an element.
+    """The valence shell of one angular momentum of an element."""
 
-    Attributes
-    ----------
-    n : int
-        Principal quantum number.
-    effective_n : float
-        Slater's n*.
-    exponent : float
-        zeta [1 / bohr].
-    occupation : int
-        Electrons of the free atom in its ground state.
-    """
-
-    n: int
-    effective_n: float
-    exponent: float
-    occupation: int
+    n: int  # principal quantum number
+    effective_n: float  # Slater's n*
+    exponent: float  # zeta [1 / bohr]
+    occupation: int  # electrons of the free atom in its ground state
 
 
 def _subshells(text: str) -> list[tuple[int, int, int]]:
@@ -72,20 +54,10 @@ def _subshells(text: str) -> list[tuple[int, int, int]]:
 
 @cache
 def configuration(atomic_number: int) -> Configuration:
-    """Return the ground-state configuration of a neutral atom.
-
-    Raises
-    ------
-    ParseError
-        Where the ground state is not known: beyond `HEAVIEST`.
-    """
+    """Return the ground-state configuration of a neutral atom; a ParseError beyond `HEAVIEST`."""
     if not 1 <= atomic_number <= HEAVIEST:
-        raise ParseError(
-            "atomic_numbers",
-            None,
-            f"elements with Slater exponents, Z = 1 to {HEAVIEST}",
-            f"Z = {atomic_number}",
-        )
+        expected = f"elements with Slater exponents, Z = 1 to {HEAVIEST}"
+        raise ParseError("atomic_numbers", None, expected, f"Z = {atomic_number}")
     subshells: Configuration = {}
     left = atomic_number
     for n, l, capacity in _subshells(_AUFBAU):
@@ -124,12 +96,8 @@ def valence_shells(atomic_number: int) -> tuple[Shell | None, ...]:
     """Return the valence shells s, p, d, f of an element; None where it has none.
 
     s and p shells, and shells that are empty in the free atom (polarisation shells of a basis set),
-    get the exponent of the outermost s and p electrons; occupied d and f shells their own.
-
-    Raises
-    ------
-    ParseError
-        For an element without a measured ground state.
+    get the exponent of the outermost s and p electrons; occupied d and f shells their own. Raises a
+    ParseError for an element beyond `HEAVIEST`.
     """
     subshells = configuration(atomic_number)
     row = sum(atomic_number >= start for start in PERIOD_STARTS)
@@ -141,10 +109,8 @@ def valence_shells(atomic_number: int) -> tuple[Shell | None, ...]:
     n_of_l = (row, max(row, 2), max(row - (not d_of_this_row), 3), max(row - 2, 4))
     shells: list[Shell | None] = []
     for l, n in enumerate(n_of_l):
-        effective_n = EFFECTIVE_QUANTUM_NUMBERS[n - 1]
-        occupation = subshells.get((n, l), 0)
-        exponent = outermost
-        if l >= 2 and occupation:
-            exponent = effective_charge(subshells, n, l) / effective_n
+        effective_n, occupation = EFFECTIVE_QUANTUM_NUMBERS[n - 1], subshells.get((n, l), 0)
+        has_own = l >= 2 and occupation
+        exponent = effective_charge(subshells, n, l) / effective_n if has_own else outermost
         shells.append(Shell(n, effective_n, exponent, occupation) if l < 3 or n <= row else None)
     return tuple(shells)

@@ -14,15 +14,10 @@ from twobody import __version__
 from twobody.analysis import ANALYSIS, GEOMETRY_CSV, LABELS_CSV
 from twobody.archive.layout import ARCHIVE
 from twobody.files import sha256
-from twobody.labels import LABELS, Kind
+from twobody.labels import LABELS
 
 KEYWORDS = ("chemistry", "physics", "DFTB", "diatomic molecules", "quantum chemistry")
-_TYPES: dict[Kind, str] = {
-    "number": "sc:Float",
-    "count": "sc:Integer",
-    "flag": "sc:Boolean",
-    "text": "sc:Text",
-}
+_TYPES = {"number": "Float", "count": "Integer", "flag": "Boolean", "text": "Text"}
 
 
 def describe(release: Path, n_pairs: int, date: str, url: str | None) -> dict[str, Any]:
@@ -73,15 +68,15 @@ def describe(release: Path, n_pairs: int, date: str, url: str | None) -> dict[st
 
 def _geometry_fields() -> dict[str, tuple[str, str]]:
     """Return the columns after ``pair_name``: data type and description."""
-    columns = {f"element_{k}": ("sc:Text", f"symbol of atom {k}") for k in (1, 2)}
+    columns = {f"element_{k}": ("Text", f"symbol of atom {k}") for k in (1, 2)}
     for k in (1, 2):
-        columns |= {f"{axis}{k}": ("sc:Float", f"{axis} of atom {k} [Å]") for axis in "xyz"}
-        columns[f"population_{k}"] = ("sc:Float", f"Mulliken population of atom {k} [e]")
-    return columns | {"bond_length_ang": ("sc:Float", "bond length [Å]")}
+        columns |= {f"{axis}{k}": ("Float", f"{axis} of atom {k} [Å]") for axis in "xyz"}
+        columns[f"population_{k}"] = ("Float", f"Mulliken population of atom {k} [e]")
+    return columns | {"bond_length_ang": ("Float", "bond length [Å]")}
 
 
 def _record_set(name: str, file: str, columns: dict[str, tuple[str, str]]) -> dict[str, Any]:
-    columns = {"pair_name": ("sc:Text", "name of the pair, A_B")} | columns
+    columns = {"pair_name": ("Text", "name of the pair, A_B")} | columns
     return {
         "@type": "cr:RecordSet",
         "@id": name,
@@ -93,7 +88,7 @@ def _record_set(name: str, file: str, columns: dict[str, tuple[str, str]]) -> di
                 "@id": f"{name}/{column}",
                 "name": column,
                 "description": description,
-                "dataType": data_type,
+                "dataType": f"sc:{data_type}",
                 "source": {"fileObject": {"@id": file}, "extract": {"column": column}},
             }
             for column, (data_type, description) in columns.items()

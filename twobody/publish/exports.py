@@ -9,18 +9,16 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from twobody.analysis import cells
+from twobody.analysis import WHOLE, cells
 from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.files import publish, staging
-from twobody.labels import LABELS, NUMERIC_LABELS
+from twobody.labels import NUMERIC_LABELS
 from twobody.pairs import Image, Pairs
 
 _BLOCK = 128  # pairs whose images are in memory at a time: 5 MB
@@ -30,12 +28,8 @@ _ZOOM = 2  # pixels of a picture for one of the image
 def export(path: Path, pairs: Pairs) -> None:
     """Write pairs into a file, whole or not at all; its suffix, a key of `FORMATS`, says how.
 
-    Raises
-    ------
-    ImportError
-        pyarrow is needed and not installed.
-    ParseError
-        Parquet is to hold a number that it has no type for.
+    For Parquet an ImportError says that pyarrow is not installed, and a ParseError names a number
+    that it has no type for.
     """
     with staging(path.parent) as staged:
         FORMATS[path.suffix.lower()](staged / "export", pairs)
@@ -70,13 +64,10 @@ def _write_parquet(path: Path, pairs: Pairs) -> None:
     except ImportError as error:
         message = 'Parquet files need pyarrow: python -m pip install "twobody-dataset[parquet]"'
         raise ImportError(message) from error
-    if pairs.images is None:
-        raise ParseError(pairs.path, None, "an archive with images", "none")
     table = {"pair_name": pairs.names, **pairs.geometry_columns(), **pairs.label_columns()}
-    whole = {label.name for label in LABELS if label.kind in ("count", "flag")}
     columns = {}
     for name, values in table.items():
-        number = pa.int64() if name in whole else pa.float64()
+        number = pa.int64() if name in WHOLE else pa.float64()
         kind = pa.string() if values.dtype.kind == "U" else number
         try:
             columns[name] = pa.array(cells(name, values), kind)
@@ -86,40 +77,31 @@ def _write_parquet(path: Path, pairs: Pairs) -> None:
         name: {"dtype": {"double": "float64"}.get(str(c.type), str(c.type)), "_type": "Value"}
         for name, c in columns.items()
     }
-    shape = list(pairs.images.shape[1:])
+    shape = list(pairs.encoded.shape[1:])
     features["channels"] = {"shape": shape, "dtype": "float32", "_type": "Array3D"}
     features["picture"] = {"_type": "Image"}
-    about = {
-        "encoding": pairs.encoding,
-        "channels": get_encoding(pairs.encoding).channel_names,
-        "provenance": pairs.provenance,
-    }
-    metadata = {
-        "huggingface": json.dumps({"info": {"features": features}}),
-        "twobody": json.dumps(about),
-    }
+    channels = get_encoding(pairs.encoding).channel_names
+    about = {"encoding": pairs.encoding, "channels": channels, "provenance": pairs.provenance}
+    described = {"huggingface": {"info": {"features": features}}, "twobody": about}
+    metadata = {key: json.dumps(value) for key, value in described.items()}
     fields = [(name, column.type) for name, column in columns.items()]
     pixels = pa.list_(pa.list_(pa.list_(pa.float32())))
     pictures = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     schema = pa.schema([*fields, ("channels", pixels), ("picture", pictures)], metadata)
     with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False) as writer:
         for start in range(0, len(pairs), _BLOCK):
-            images = pairs.images[start : start + _BLOCK]
-            channels = pa.array(images.ravel())
+            images = pairs.encoded[start : start + _BLOCK]
+            nested = pa.array(images.ravel())
             for size in reversed(shape):
-                ends = np.arange(0, len(channels) + 1, size, dtype=np.int32)
-                channels = pa.ListArray.from_arrays(ends, channels)
+                ends = np.arange(0, len(nested) + 1, size, dtype=np.int32)
+                nested = pa.ListArray.from_arrays(ends, nested)
             rows = [{"bytes": _picture(image), "path": None} for image in images]
             block = [column[start : start + _BLOCK] for column in columns.values()]
-            block += [channels, pa.array(rows, pictures)]
+            block += [nested, pa.array(rows, pictures)]
             writer.write_table(pa.table(block, schema=schema))
 
 
-FORMATS: dict[str, Callable[[Path, Pairs], None]] = {
-    ".extxyz": _write_xyz,
-    ".parquet": _write_parquet,
-}
-"""What writes a format, by the suffix of its files."""
+FORMATS = {".extxyz": _write_xyz, ".parquet": _write_parquet}  # by the suffix of their files
 
 
 def _picture(image: Image) -> bytes:
@@ -132,14 +114,10 @@ def _picture(image: Image) -> bytes:
     grey = np.rint(255 * (image - low) / np.where(span == 0, 1, span))
     panels = np.zeros((2, -(-n_channels // 2), height, width), np.uint8)
     panels.reshape(-1, height, width)[:n_channels] = grey
-    rows = panels.transpose(0, 2, 1, 3).reshape(2 * height, -1)
-    return _png(rows.repeat(_ZOOM, axis=0).repeat(_ZOOM, axis=1))
-
-
-def _png(grey: NDArray[np.uint8]) -> bytes:
-    """Return a picture [height, width] as a PNG file."""
-    lines = np.pad(grey, ((0, 0), (1, 0)))  # each begins with its filter, 0: none
-    header = struct.pack(">2I5B", grey.shape[1], grey.shape[0], 8, 0, 0, 0, 0)
+    picture = panels.transpose(0, 2, 1, 3).reshape(2 * height, -1)
+    picture = picture.repeat(_ZOOM, axis=0).repeat(_ZOOM, axis=1)
+    lines = np.pad(picture, ((0, 0), (1, 0)))  # each begins with its filter, 0: none
+    header = struct.pack(">2I5B", picture.shape[1], picture.shape[0], 8, 0, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
     packed = (
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -16,7 +16,7 @@ from twobody.elements import PERIOD_STARTS, SYMBOLS
 from twobody.encodings import get_encoding
 from twobody.errors import ParseError
 from twobody.files import publish, staging
-from twobody.labels import ANTISYMMETRIC, LABELS, ROUNDING, SIGNED_GROUPS, nearest_labels
+from twobody.labels import ANTISYMMETRIC, LABELS, ROUNDING, SIGNED_GROUPS, Label, nearest_labels
 from twobody.pairs import Pairs, distances
 from twobody.text import quote
 
@@ -36,19 +36,15 @@ _PANELS_PER_ROW = 5
 # All are told apart with any kind of colour vision, the first also in grey.
 _SEQUENTIAL, _DIVERGING, _FLAG = "viridis", "RdBu_r", ("#cfd8e3", "#d95f02")
 _ZERO, _HATCH = "0.82", "////////"  # of values that are 0, and of missing ones
-_KNOWN = {label.name: label for label in LABELS}
 _LONG_TAIL = 8  # a label whose median is this many times below its maximum is drawn by its root
 
 
 def pair_figure(pairs: Pairs, row: int) -> Figure:
     """Draw the channels of a pair, five in a row, with its atoms marked where they show space."""
-    encoding = get_encoding(pairs.encoding)
+    encoding, pair = get_encoding(pairs.encoding), pairs.take(slice(row, row + 1))
     rows = math.ceil(len(encoding.channels) / _PANELS_PER_ROW)
     figure = _figure(1.75 * rows + 0.3)
-    pair = pairs.take(slice(row, row + 1))
-    if pair.images is None:
-        raise ParseError(pairs.path, None, "an archive with images", "none")
-    name, images = str(pair.names[0]), pair.images[:][0]
+    name, images = str(pair.names[0]), pair.encoded[:][0]
     length = float(distances(pair.rows["positions"])[0])
     title = f"{name.replace('_', '–')}, bond length {length:.4f} Å"
     figure.suptitle(title, fontsize=_TEXT + 1, parse_math=False)
@@ -71,8 +67,7 @@ def _draw_channel(axes: Axes, image: NDArray[np.float32], unit: str) -> None:
     drawn = axes.imshow(image, interpolation="nearest", **limits)
     size = image.shape[0]
     ticks = [*range(0, size - 1, math.ceil(size / 4)), size - 1]
-    axes.set_xticks(ticks)
-    axes.set_yticks(ticks)
+    axes.set(xticks=ticks, yticks=ticks)
     axes.tick_params(labelsize=_SMALL, length=2, pad=1)
     bar = axes.figure.colorbar(drawn, ax=axes, location="bottom", aspect=18, pad=0.03)
     bar.ax.locator_params(nbins=3)
@@ -104,19 +99,17 @@ def _mark_atoms(axes: Axes, symbols: list[str], atoms: NDArray[np.float64]) -> N
 
     outline = [patheffects.withStroke(linewidth=1.5, foreground="black")]
     style: dict[str, Any] = {"color": "white", "path_effects": outline}
+    letters: dict[str, Any] = {"fontsize": _TEXT, "fontweight": "bold", "ha": "center"}
     # A channel that shows no space has no atoms to mark.
     for (x, y), symbol in zip(atoms.tolist(), symbols, strict=False):
         axes.plot(x, y, "+", markersize=4, markeredgewidth=0.8, **style)
-        axes.text(
-            x,
-            y - 2.2,
-            symbol,
-            fontsize=_TEXT,
-            fontweight="bold",
-            ha="center",
-            parse_math=False,
-            **style,
-        )
+        axes.text(x, y - 2.2, symbol, parse_math=False, **letters, **style)
+
+
+def schema_of(label: str) -> Label:
+    """Return what the schema says of a label; of one that it does not know, nothing but a name."""
+    known = {label.name: label for label in LABELS}
+    return known.get(label, Label(label, "", "number", "", "", "", title=label))
 
 
 def colour_scale(label: str, values: NDArray[np.float64]) -> Scale:
@@ -125,41 +118,32 @@ def colour_scale(label: str, values: NDArray[np.float64]) -> Scale:
     A flag has two colours; where the sign means something, colours diverge from 0; where most
     values are far below the largest one they go by the square root, with a colour for exactly 0.
     """
-    schema = _KNOWN.get(label)
-    finite = values[np.isfinite(values)]
-    if schema is not None and schema.kind == "flag":
+    schema, finite = schema_of(label), values[np.isfinite(values)]
+    if schema.kind == "flag":
         return "flag"
     low, high = finite.min(initial=np.inf), finite.max(initial=-np.inf)
-    if low < 0 < high and schema is not None and schema.group in SIGNED_GROUPS:
+    if low < 0 < high and schema.group in SIGNED_GROUPS:
         return "diverging"
     skewed = low >= 0 and len(finite) > 0 and np.median(finite) * _LONG_TAIL < high
     return "root" if skewed else "linear"
 
 
-def rounding(label: str) -> float:
-    """Return the magnitude below which values of a label are drawn as 0: see `ROUNDING`."""
-    schema = _KNOWN.get(label)
-    return ROUNDING.get(schema.group, 0.0) if schema is not None else 0.0
-
-
-def as_drawn(label: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the values of a label with 0 for what is rounding."""
-    return np.where(np.abs(values) < rounding(label), 0.0, values)
+def as_drawn(label: str, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Return the values of a label with 0 for what is rounding, and its limit: see `ROUNDING`."""
+    limit = ROUNDING.get(schema_of(label).group, 0.0)
+    return np.where(np.abs(values) < limit, 0.0, values), limit
 
 
 def map_figure(pairs: Pairs, label: str) -> Figure:
     """Draw a numeric label for every pair, element by element, ordered by atomic number.
 
-    Raises
-    ------
-    ParseError
-        There is no such label, or no pair has it.
+    Raises a ParseError where there is no such label, or no pair has it.
     """
     names = pairs.label_names.tolist()
     if label not in names:
         expected = f"one of the labels {', '.join(nearest_labels(label, names) or names)}"
         raise ParseError(pairs.path, None, expected, quote(label))
-    values = as_drawn(label, pairs.label(label))
+    values, tiny = as_drawn(label, pairs.label(label))
     finite = values[np.isfinite(values)]
     if not len(finite):
         raise ParseError(pairs.path, None, f"pairs with {label}", "none")
@@ -168,18 +152,16 @@ def map_figure(pairs: Pairs, label: str) -> Figure:
     scale = colour_scale(label, values)
     figure = _figure(6.4)
     axes = figure.subplots()
-    drawn = axes.imshow(
-        matrix, interpolation="nearest", **_colours(scale, finite.min(), finite.max())
-    )
-    schema = _KNOWN.get(label)
+    colours = _colours(scale, finite.min(), finite.max())
+    drawn = axes.imshow(matrix, interpolation="nearest", **colours)
     unit = pairs.label_units[names.index(label)]
-    name = _in_unit(schema.title if schema else label, unit)
+    name = _in_unit(schema_of(label).title, unit)
     bar = figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02, shrink=0.85)
     bar.set_label(name, fontsize=_TEXT + 1, parse_math=False)
     bar.ax.tick_params(labelsize=_TEXT)
     if scale == "flag":
         bar.set_ticks([0, 1], labels=["no", "yes"])
-    grey = f"below {tiny:g} {unit}" if (tiny := rounding(label)) else "exactly 0"
+    grey = f"below {tiny:g} {unit}" if tiny else "exactly 0"
     _name_greys(axes, values, matrix if scale == "root" else None, grey)
     _name_elements(axes, numbers)
     if turns:
@@ -205,9 +187,8 @@ def _name_greys(
         style: dict[str, Any] = {"facecolor": "white", "edgecolor": "0.7", "hatch": _HATCH}
         keys.append(Patch(**style, label=f"missing: {missing:,} pairs"))
     if keys:
-        axes.figure.legend(
-            handles=keys, loc="outside upper left", ncols=2, fontsize=_TEXT, frameon=False
-        )
+        place: dict[str, Any] = {"loc": "outside upper left", "ncols": 2, "frameon": False}
+        axes.figure.legend(handles=keys, fontsize=_TEXT, **place)
 
 
 def _name_elements(axes: Axes, numbers: NDArray[np.int64]) -> None:
@@ -223,8 +204,8 @@ def _name_elements(axes: Axes, numbers: NDArray[np.int64]) -> None:
     for first in PERIOD_STARTS:
         edge = int(np.searchsorted(numbers, first)) - 0.5
         if 0 < edge < len(symbols) - 1:
-            for line in (axes.axhline, axes.axvline):
-                line(edge, color="black", linewidth=0.4)
+            axes.axhline(edge, color="black", linewidth=0.4)
+            axes.axvline(edge, color="black", linewidth=0.4)
 
 
 def element_matrix(

@@ -23,28 +23,20 @@ from twobody.archive.reader import pairs_in
 from twobody.check.describe import describe_labels
 from twobody.elements import COVALENT_RADII, PERIOD_STARTS, SHORTEST_PHYSICAL_BOND, SYMBOLS
 from twobody.encodings import get_encoding
-from twobody.errors import ParseError
 from twobody.files import publish, staging
-from twobody.labels import ANTISYMMETRIC, LABELS, Label
+from twobody.labels import ANTISYMMETRIC
 from twobody.pairs import Pairs, distances
-from twobody.publish.figures import as_drawn, colour_scale, rounding
+from twobody.publish.figures import as_drawn, colour_scale, schema_of
 
+# Steps between 0 and the largest pixel: as fine as a screen shows, in a tenth of the room.
 LEVELS = 50
-"""Steps between 0 and the largest pixel: as fine as a screen shows, in a tenth of the room."""
-
 # Shown when the page opens, where they are there.
 _FIRST_LABEL, _OTHER_LABEL, _FIRST_PAIR = "e_g_ev", "distance_ang", "Cl_Na"
 _SCRIPTS = ["data.js", "colours.js", "map.js", "elements.js", "pair.js", "charts.js", "page.js"]
 
 
 def write_page(path: Path, archive: Container) -> None:
-    """Write the page of an archive, whole or not at all.
-
-    Raises
-    ------
-    ParseError
-        The archive cannot be read.
-    """
+    """Write the page of an archive, whole or not at all; raises as `twobody.archive.read`."""
     templates = files("twobody.publish") / "templates"
 
     def read(*names: str) -> str:
@@ -73,24 +65,23 @@ def page_content(pairs: Pairs, digest: str) -> dict[str, Any]:
     starts = np.searchsorted(numbers, PERIOD_STARTS)
     labels = describe_labels(pairs)
     names = [label["name"] for label in labels]
-    known = {label.name: label for label in LABELS}
     for label in labels:
         name = label["name"]
-        schema = known.get(name, Label(name, "", "number", "", "", "", title=name))
-        label |= {key: getattr(schema, key) for key in ("title", "group", "meaning")}
-        label["scale"] = colour_scale(name, as_drawn(name, pairs.label(name)))
-        label["rounding"] = rounding(name)
+        schema = schema_of(name)
+        label |= {"title": schema.title, "group": schema.group, "meaning": schema.meaning}
+        values, limit = as_drawn(name, pairs.label(name))
+        label |= {"scale": colour_scale(name, values), "rounding": limit}
         label["antisymmetric"] = name in ANTISYMMETRIC
-    provenance = dict(pairs.provenance or {})
-    provenance.pop("units", None)  # the labels say them
+    provenance = {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in (pairs.provenance or {}).items()
+        if key != "units"  # the labels say them
+    }
     symbols = [SYMBOLS[z - 1] for z in numbers]
     return {
         "file": pairs.path.name,
         "content_sha256": digest,
-        "provenance": {
-            key: value if isinstance(value, str) else json.dumps(value)
-            for key, value in provenance.items()
-        },
+        "provenance": provenance,
         "pairs": pairs.elements.tolist(),
         "elements": [{"symbol": s, "radius": COVALENT_RADII.get(s)} for s in symbols],
         "shortest_bond": SHORTEST_PHYSICAL_BOND,
@@ -108,9 +99,7 @@ def page_content(pairs: Pairs, digest: str) -> dict[str, Any]:
 
 def _image_content(pairs: Pairs) -> dict[str, Any]:
     """Return the channels, and what the page has of their pixels: products, or pictures."""
-    encoding = get_encoding(pairs.encoding)
-    if pairs.images is None:
-        raise ParseError(pairs.path, None, "an archive with images", "none")
+    encoding, images = get_encoding(pairs.encoding), pairs.encoded
     singles = [pairs.take(slice(i, i + 1)) for i in range(len(pairs))]
     spatial = [c for c in encoding.channels if len(encoding.atom_pixels(c, singles[0]))]
     atoms = [encoding.atom_pixels(spatial[0], pair) for pair in singles] if spatial else []
@@ -118,21 +107,15 @@ def _image_content(pairs: Pairs) -> dict[str, Any]:
         {"name": c.name, "unit": c.unit, "formula": c.formula, "spatial": c in spatial}
         for c in encoding.channels
     ]
-    content: dict[str, Any] = {
-        "channels": channels,
-        "atoms": _packed(np.array(atoms), "<f4"),
-        "size": pairs.images.shape[-1],
-    }
-    if (products := encoding.products(pairs.images)) is not None:
+    packed_atoms = _packed(np.array(atoms), "<f4")
+    content = {"channels": channels, "atoms": packed_atoms, "size": images.shape[-1]}
+    if (products := encoding.products(images)) is not None:
         amplitudes, basis = products
-        return content | {
-            "amplitudes": _packed(amplitudes, "<f8"),
-            "basis": _packed(basis, "<f4"),
-        }
-    images = pairs.images[:]
-    pixels, largest = [], np.empty(images.shape[:2])
+        return content | {"amplitudes": _packed(amplitudes, "<f8"), "basis": _packed(basis, "<f4")}
+    whole = images[:]
+    pixels, largest = [], np.empty(whole.shape[:2])
     for k, channel in enumerate(channels):
-        image = images[:, k]
+        image = whole[:, k]
         finite = np.isfinite(image)
         largest[:, k] = np.abs(image, where=finite, out=np.zeros_like(image)).max((1, 2))
         unit = np.maximum(largest[:, k], np.finfo(np.float32).tiny)[:, None, None] / LEVELS

@@ -32,25 +32,16 @@ NAME = "TwoBody"
 LOADERS = ("pytorch_dataset.py", "pytorch_geometric_dataset.py")
 LOADER_MODULES = (  # what the loaders need of the package, and `load_labels`
     *("__init__.py", "analysis.py", "elements.py", "errors.py", "graphs.py", "labels.py"),
-    "pairs.py",
-    *("samples.py", "text.py"),
+    *("pairs.py", "samples.py", "text.py", "encodings/*.py", "encodings/*.npz"),
     *("archive/__init__.py", "archive/container.py", "archive/layout.py", "archive/original.py"),
-    *("archive/pickles.py", "archive/reader.py", "encodings/*.py", "encodings/*.npz"),
+    *("archive/pickles.py", "archive/reader.py"),
 )
 LICENCE, CITATION = "LICENSE", "CITATION.cff"
 CARD, CROISSANT, SUMS = "README.md", "croissant.json", "SHA256SUMS"
 
-_SUMS_LINE = re.compile(r"(?m)^[0-9a-f]{64}  (.+)$")
-
 
 def check_release(folder: Path, source: Path) -> None:
-    """Refuse a place that holds anything else, and a `source` that is no checkout.
-
-    Raises
-    ------
-    ParseError
-        One is not what it has to be.
-    """
+    """Refuse, by a ParseError, a place that holds anything else, and what is no checkout."""
     for name in (*LOADERS, LICENCE, CITATION):
         if not (source / name).is_file():
             raise ParseError(source / name, None, "a checkout of the repository", "no such file")
@@ -59,7 +50,10 @@ def check_release(folder: Path, source: Path) -> None:
         if os.path.lexists(place) and not place.is_dir():
             raise ParseError(place, None, "a folder, or nothing", "a file")
     target = folder / NAME
-    others = _files(target) - _listed(target) if target.is_dir() else {NAME}
+    others = _files(target) if target.is_dir() else {NAME}
+    if (sums := target / SUMS).is_file():
+        text = sums.read_text(encoding="utf-8", errors="replace")
+        others -= {SUMS, *re.findall(r"(?m)^[0-9a-f]{64}  (.+)$", text)}
     if os.path.lexists(target) and others:
         expected = f"nothing, or only what {SUMS} there lists"
         raise ParseError(target, None, expected, ", ".join(sorted(others)[:3]))
@@ -89,14 +83,15 @@ def write_release(folder: Path, archive: Path, source: Path) -> Path:
             (release / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(origin, release / name)
         pairs = read(release / ARCHIVE)
-        with (release / "twobody" / SHIPPED.name).open("wb") as file:
-            write_numbers(file, pairs)  # the loaders open it where no path is given
+        with (release / "twobody" / SHIPPED.name).open("wb") as shipped:
+            write_numbers(shipped, pairs)  # the loaders open it where no path is given
         citation = source / CITATION
         metadata = describe(release, len(pairs), release_date(citation), address(citation))
-        _write(release / CARD, card(pairs))
-        _write(release / CROISSANT, json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
-        lines = [f"{sha256(release / name)}  {name}\n" for name in sorted(_files(release))]
-        _write(release / SUMS, "".join(lines))
+        croissant = json.dumps(metadata, indent=2, ensure_ascii=False) + "\n"
+        for file, text in ((CARD, card(pairs)), (CROISSANT, croissant)):
+            (release / file).write_text(text, encoding="utf-8", newline="\n")
+        sums = [f"{sha256(release / name)}  {name}\n" for name in sorted(_files(release))]
+        (release / SUMS).write_text("".join(sums), encoding="utf-8", newline="\n")
         publish_folder(release, folder / NAME)
     return folder / NAME
 
@@ -104,10 +99,7 @@ def write_release(folder: Path, archive: Path, source: Path) -> Path:
 def release_date(citation: Path) -> str:
     """Return the date in the citation file, ``YYYY-MM-DD``.
 
-    Raises
-    ------
-    ParseError
-        There is none, or the file names another version than the package has.
+    Raises a ParseError where there is none, or another version than the package has.
     """
     text = read_text(citation)
     (version,) = re.findall(r"(?m)^version: (.+)$", text)[:1] or ["none"]
@@ -149,14 +141,3 @@ def _files(folder: Path) -> set[str]:
     """Return the files below `folder`, with slashes; not what Python leaves there when it runs."""
     paths = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
     return {path.as_posix() for path in paths if "__pycache__" not in path.parts}
-
-
-def _listed(release: Path) -> set[str]:
-    sums = release / SUMS
-    if not sums.is_file():
-        return set()
-    return {SUMS, *_SUMS_LINE.findall(sums.read_text(encoding="utf-8", errors="replace"))}
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
