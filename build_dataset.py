@@ -187,7 +187,7 @@ def summarise(archive: Path, pairs: Pairs, raw: RawData, content: str, digest: s
     """Say what was made of what."""
     skipped = raw.found - len(pairs)
     missing = int(np.isnan(pairs.label_values).sum())
-    shape = " x ".join(map(str, pairs.images.shape)) if pairs.images else ""
+    shape = " x ".join(map(str, pairs.encoded.shape))
     others = [path.name for path in archive.parent.glob("*.npz") if path.name != archive.name]
     click.echo(
         f"{printable(str(archive))}\n"
