@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # they share the cores: threads would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import archives
 from pages import copy_of_repository
 from shipped import RAW_DATA, SMALL, copy_pairs, pairs_of
 from toy import Toy
 
-import build_dataset
 from twobody.archive.layout import FORMAT_VERSION
 from twobody.encodings import DEFAULT, ENCODINGS, get_encoding
 from twobody.pairs import Pairs
@@ -28,10 +27,7 @@ from twobody.pairs import Pairs
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the archive of all shipped pairs once; its analysis/ lies beside it."""
-    output = tmp_path_factory.mktemp("full") / "dataset_combined.npz"
-    result = CliRunner().invoke(build_dataset.main, [str(RAW_DATA), str(output)])
-    assert result.exit_code == 0, result.output
-    return output
+    return archives.build(RAW_DATA, tmp_path_factory.mktemp("full") / "dataset_combined.npz")
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +51,19 @@ def small() -> Pairs:
 def small_raw_data(tmp_path: Path) -> Path:
     """Copy the pairs `SMALL`: a raw_data that may be damaged."""
     return copy_pairs(SMALL, tmp_path / "raw_data")
+
+
+@pytest.fixture(scope="session")
+def small_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the archive of the pairs `SMALL` once; its analysis/ lies beside it."""
+    folder = tmp_path_factory.mktemp("small")
+    return archives.build(copy_pairs(SMALL, folder / "raw_data"), folder / "built" / "small.npz")
+
+
+@pytest.fixture
+def built(small_archive: Path, tmp_path: Path) -> Path:
+    """Copy the archive of the pairs `SMALL`, and its analysis/: they may be damaged."""
+    return shutil.copytree(small_archive.parent, tmp_path / "built") / small_archive.name
 
 
 @pytest.fixture

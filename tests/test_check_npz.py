@@ -25,11 +25,6 @@ def run(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-@pytest.fixture
-def built(small_raw_data, tmp_path):
-    return archives.build(small_raw_data, tmp_path / "built" / "small.npz")
-
-
 def test_without_an_option_it_gives_the_overview(built):
     result = run(built)
     assert result.exit_code == 0

@@ -6,10 +6,9 @@ import pickle
 import subprocess
 import sys
 
-import archives
 import numpy as np
 import pytest
-from shipped import ROOT, SMALL, copy_pairs
+from shipped import ROOT
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torch_geometric")
@@ -37,12 +36,6 @@ OPTIONS = [
 @pytest.fixture(scope="module")
 def dataset(archive):
     return TwoBodyGraphDataset(archive)
-
-
-@pytest.fixture(scope="module")
-def few(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("few")
-    return archives.build(copy_pairs(SMALL, folder / "raw_data"), folder / "few.npz")
 
 
 @pytest.fixture(scope="module")
@@ -324,22 +317,22 @@ def test_the_attributes_of_a_part_are_its_own(dataset):
     assert dataset.shuffle().indices_without(["H", "He"]).size == 2850 - 3 - (75 + 75 - 1 - 2)
 
 
-def test_an_index_that_is_not_whole_is_refused(archive, dataset):
-    stored = TwoBodyGraphDataset(archive, pre_transform=lambda graph: graph)
+def test_an_index_that_is_not_whole_is_refused(small_archive, dataset):
+    stored = TwoBodyGraphDataset(small_archive, pre_transform=lambda graph: graph)
     for read in (dataset.get, stored.get, lambda index: dataset.__getitems__([index])):
         with pytest.raises((TypeError, IndexError)):
-            read("Ag_Al")
+            read("H_H")
         with pytest.raises(TypeError):
             read(1.5)
 
 
-def test_what_is_done_to_a_graph_is_not_done_to_the_dataset(archive):
+def test_what_is_done_to_a_graph_is_not_done_to_the_dataset(small_archive):
     def halved(graph):
         graph.y /= 2
         return graph
 
     for pre_transform in (None, lambda graph: graph):
-        dataset = TwoBodyGraphDataset(archive, transform=halved, pre_transform=pre_transform)
+        dataset = TwoBodyGraphDataset(small_archive, transform=halved, pre_transform=pre_transform)
         epochs = [next(iter(DataLoader(dataset, batch_size=4))).y for _ in range(2)]
         assert torch.equal(*epochs)
         assert torch.equal(epochs[0], dataset.targets[:4] / 2)
@@ -421,11 +414,13 @@ TRANSFORMS = [
 
 @pytest.mark.parametrize("transform", TRANSFORMS, ids=str)
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
-def test_a_transform_of_pyg_leaves_alone_what_is_of_the_pair(transform, bidirectional, few):
+def test_a_transform_of_pyg_leaves_alone_what_is_of_the_pair(
+    transform, bidirectional, small_archive
+):
     options = {"bidirectional": bidirectional, "with_images": True}
     labels = ["e_g_ev", "e_homo_ev", "distance_ang"]  # as many as there are graphs below
-    plain = TwoBodyGraphDataset(few, labels, **options)[:3]
-    dataset = TwoBodyGraphDataset(few, labels, transform=transform, **options)[:3]
+    plain = TwoBodyGraphDataset(small_archive, labels, **options)[:3]
+    dataset = TwoBodyGraphDataset(small_archive, labels, transform=transform, **options)[:3]
     for before, graph in zip(plain, dataset, strict=True):
         assert identical(graph.y, before.y)
         assert identical(graph.image, before.image)
@@ -530,10 +525,10 @@ def test_a_pre_filter_says_what_stays_and_comes_before_the_pre_transform(archive
         TwoBodyGraphDataset(archive, pre_filter=lambda _: False)
 
 
-def test_a_dataset_of_one_pair_is_one(archive):
+def test_a_dataset_of_one_pair_is_one(small_archive):
     for pre_transform in (None, lambda graph: graph):
         one = TwoBodyGraphDataset(
-            archive,
+            small_archive,
             pre_transform=pre_transform,
             pre_filter=lambda graph: graph.pair_name == "H_Li",
         )

@@ -1,13 +1,7 @@
-"""A small archive, and its members to be changed."""
+"""The members of a small archive, to be changed."""
 
 import archives
 import pytest
-
-
-@pytest.fixture
-def built(small_raw_data, tmp_path):
-    """Build the archive of six pairs."""
-    return archives.build(small_raw_data, tmp_path / "built" / "small.npz")
 
 
 @pytest.fixture

@@ -160,8 +160,8 @@ def test_a_text_is_not_mapped(pairs):
         map_figure(pairs, "system_id_guess")
 
 
-def test_a_label_that_no_pair_has_is_refused(small_raw_data, tmp_path):
-    members = archives.members(archives.build(small_raw_data, tmp_path / "built" / "small.npz"))
+def test_a_label_that_no_pair_has_is_refused(small_archive, tmp_path):
+    members = archives.members(small_archive)
     archives.column(members, "e_g_ev")[:] = np.nan
     path = archives.write(tmp_path / "empty.npz", members)
     with pytest.raises(ParseError, match="expected pairs with e_g_ev, found none"):

@@ -126,8 +126,8 @@ def test_a_page_is_at_most_five_megabytes_and_loads_nothing(page):
 
 
 @pytest.fixture
-def small(small_raw_data, tmp_path):
-    return archives.members(archives.build(small_raw_data, tmp_path / "built" / "small.npz"))
+def small(small_archive):
+    return archives.members(small_archive)
 
 
 def test_the_images_of_the_original_project_are_fitted_to_the_last_bits(small, tmp_path):
