@@ -230,7 +230,7 @@ def _places(
     rows = scored_rows(split)
     tested = list(zip(rows.names.tolist(), rows.folds.tolist(), strict=True))
     row_of = {pair_and_fold: row for row, pair_and_fold in enumerate(tested)}
-    names = set(rows.names.tolist())
+    names, parts = set(rows.names.tolist()), rows.parts.tolist()
     taken: dict[tuple[int, int], int] = {}
     fold_of: dict[str, int] = {}  # the same few texts stand in all rows
     seed_of: dict[str, int] = {}
@@ -246,8 +246,8 @@ def _places(
             own = ", ".join(map(str, rows.folds[rows.names == name].tolist()))
             expected = f"a fold of {split} that tests {name}: {own}"
             raise ParseError(path, line, expected, quote(fold))
-        if part != rows.parts[row]:
-            raise ParseError(path, line, f"part {rows.parts[row]} for {name}", quote(part))
+        if part != parts[row]:
+            raise ParseError(path, line, f"part {parts[row]} for {name}", quote(part))
         place = seed_of[number], row
         if place in taken:
             expected = f"{name} once in fold {fold} with seed {number}"

@@ -166,7 +166,8 @@ def _result_or_error(function: Callable[[Item], Output], item: Item) -> Output |
         return function(item)
     except Exception as error:  # noqa: BLE001 - a model may fail in any way; others go on
         # Not the error itself, which may not survive the way from another process.
-        return error if isinstance(error, ParseError) else RuntimeError(_one_line(error))
+        kept = isinstance(error, (ParseError, OSError))
+        return error if kept else RuntimeError(_one_line(error))
 
 
 def _one_line(error: Exception) -> str:
