@@ -67,7 +67,9 @@ def test_the_other_encoding_is_drawn_from_its_archive(built, small):
 def test_an_archive_without_orbital_populations_is_told_what_to_do(small):
     rows = small.rows.copy()
     rows["orbital_populations"] = np.nan
-    message = "expected orbital populations of both atoms, found none: .* build it again"
+    message = (
+        r"expected orbital populations of both atoms, found in pair 0 \(.*\) none: .* build it"
+    )
     with pytest.raises(ParseError, match=message):
         FIELD.draw(replace(small, rows=rows))
 

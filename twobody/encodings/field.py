@@ -201,7 +201,8 @@ class Field(Encoding):
         try:
             return draw(pairs.atomic_numbers, *columns)
         except ParseError as error:
-            raise ParseError(pairs.path, None, error.expected, error.found) from error
+            found = f"in {error.path} {error.found}"
+            raise ParseError(pairs.path, None, error.expected, found) from error
 
     def atom_pixels(self, channel: Channel, pair: Pairs) -> Float:
         """Return column and row of the atoms where a channel is a picture of space."""
