@@ -26,7 +26,7 @@ _DRAWN = 64  # pairs whose images are averaged at a time: 2.6 MB
 def means_of(pairs: Pairs, images: Images, rows: NDArray[np.int64]) -> Float:
     """Return the channel means of `images`, all those of `pairs`, at `rows`: float64 [n, C]."""
     if isinstance(images, Drawn) and pairs.encoding == FIELD.name:
-        with np.load(KNOWN) as known:
+        with np.load(KNOWN, allow_pickle=False) as known:
             if known["digest"] == _digest(pairs):
                 return np.asarray(known["means"][rows], np.float64)
     return channel_means(images, rows)
