@@ -17,6 +17,7 @@ import torch
 from torch_geometric.nn.models import SchNet
 from tqdm import trange
 
+from twobody.transfer import QM9
 from twobody.transfer.batches import Batch, Packed
 from twobody.transfer.curves import Origin
 from twobody.transfer.finetune import Targets
@@ -47,8 +48,9 @@ def main(
     target: str, n_train: int, steps: int, rate: float, seed: int, device: str, output: Path
 ) -> None:
     """Train on one target, and append its errors to a table."""
-    source = Origin("qm9").source(n_train)
-    column = list(source.structures.targets).index(target)
+    data = next(data for data, targets in QM9.items() if target in targets)
+    source = Origin(data).source(n_train)
+    column = QM9[data].index(target)
     scale = Targets(source)
     scaled = torch.from_numpy(scale.scaled[:, column].astype(np.float32)).to(device)
     numbers = torch.arange(100.0, device=device)[:, None]

@@ -14,7 +14,7 @@ from shipped import ROOT
 import benchmark
 from twobody import ParseError
 from twobody.archive.layout import SHIPPED
-from twobody.transfer import commands, curves, finetune
+from twobody.transfer import QM9, commands, curves, finetune
 from twobody.transfer.curve_scores import (
     chosen_rate,
     curves_table,
@@ -22,6 +22,7 @@ from twobody.transfer.curve_scores import (
     read_cells,
     reference_table,
 )
+from twobody.transfer.pretrain import weights_sha256
 from twobody.transfer.records import (
     Outcome,
     Run,
@@ -37,7 +38,7 @@ from twobody.transfer.structures import Source, Structures
 
 RUN = Run("qm9", "schnet", "scratch", 500, 1e-3, 0)
 OUTCOME = Outcome(
-    {"E_g_eV": np.array([1.0, 2.5, -3.12346])}, [[10, 0.5], [20, 0.4]], None, 7, 1.5, "cpu"
+    {"E_g_eV": np.array([1.0, 2.5, -3.12346])}, [[10, 0.5], [20, 0.4]], None, "5a", 7, 1.5, "cpu"
 )
 
 
@@ -261,6 +262,21 @@ def test_the_command_trains_what_is_missing_and_a_resumed_run_ends_with_the_same
 
 
 @pytest.mark.usefixtures("few_steps")
+def test_an_outcome_of_other_weights_is_refused(tmp_path):
+    raw.write(tmp_path)
+    results = tmp_path / "results"
+    assert call(tmp_path, results).exit_code == 0
+    one = next((results / "transfer").glob("*-scratch-*"))
+    run, outcome = read_outcome(one)
+    assert outcome.weights == weights_sha256("schnet")
+    write_outcome(one.parent, run, replace(outcome, weights="0" * 64))
+    result = call(tmp_path, results)
+    assert result.exit_code == 1
+    message = f"{one.name}:1: expected weights of SHA-256 {outcome.weights[:12]}…, found 0000"
+    assert message in result.output
+
+
+@pytest.mark.usefixtures("few_steps")
 def test_quick_prints_errors_and_writes_nothing(tmp_path):
     raw.write(tmp_path)
     result = call(tmp_path, tmp_path / "results", "--quick")
@@ -280,14 +296,14 @@ def test_what_is_missing_is_one_clear_line(tmp_path):
     words = ["finetune", "schnet", "--data", "md17", "--archive", str(SHIPPED)]
     result = CliRunner().invoke(benchmark.main, words)
     assert "Error: md17 needs --root, the folder where its files lie" in result.output
-    result = CliRunner().invoke(benchmark.main, ["finetune", "--data", "qm9"])
+    result = CliRunner().invoke(benchmark.main, ["finetune", "--data", "qm9-energy"])
     assert "name models, of schnet, egnn, visnet, dimenet" in result.output
     raw.write(tmp_path)
     result = call(tmp_path, tmp_path / "results", "--train", "3")
     assert "Error: md17-ethanol-1 has 2 structures to train on, not 3" in result.output
 
 
-@pytest.mark.parametrize("words", [["pretrain"], ["finetune", "schnet", "--data", "qm9"]])
+@pytest.mark.parametrize("words", [["pretrain"], ["finetune", "schnet", "--data", "qm9-energy"]])
 def test_a_device_that_is_not_there_is_one_clear_line(words):
     result = CliRunner().invoke(benchmark.main, [*words, "--device", "toaster"])
     assert result.exit_code == 2
@@ -297,7 +313,7 @@ def test_a_device_that_is_not_there_is_one_clear_line(words):
 
 def test_a_missing_package_is_one_clear_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    result = CliRunner().invoke(benchmark.main, ["finetune", "schnet", "--data", "qm9"])
+    result = CliRunner().invoke(benchmark.main, ["finetune", "schnet", "--data", "qm9-energy"])
     assert result.exit_code == 2
     last = result.output.splitlines()[-1]
     assert last.startswith("Error: ")
@@ -336,12 +352,10 @@ def test_pretrain_writes_weights_that_load(tmp_path, monkeypatch):
 
 def test_the_page_has_the_tables_of_the_stored_predictions():
     results = ROOT / "results" / "transfer"
-    cells = read_cells(results, "qm9")
-    tables = {
-        "qm9_errors": curves_table(cells),
-        "qm9_ratios": ratios_table(cells),
-        "qm9_reference": reference_table(results / "qm9_schnet.csv"),
-    }
+    tables = {"qm9-reference": reference_table(results / "qm9_schnet.csv")}
+    for data in QM9:
+        cells = read_cells(results, data)
+        tables |= {f"{data}-errors": curves_table(cells), f"{data}-ratios": ratios_table(cells)}
     page = (ROOT / "docs" / "transfer.md").read_text(encoding="utf-8")
     assert with_tables(page, tables) == page
     assert all(table in page for table in tables.values())

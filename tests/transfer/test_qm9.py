@@ -45,7 +45,7 @@ def installed(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("small_parts", "installed")
 def test_parts_are_the_same_molecules_for_every_size():
-    large, small = qm9(20), qm9(7)
+    large, small = qm9("qm9-levels", 20), qm9("qm9-levels", 7)
     for part in ("test", "validation"):
         one, other = (s.structures.names[getattr(s, part)].tolist() for s in (large, small))
         assert one == other
@@ -58,13 +58,13 @@ def test_parts_are_the_same_molecules_for_every_size():
 @pytest.mark.usefixtures("small_parts", "installed")
 def test_more_molecules_than_there_are_are_refused():
     with pytest.raises(ParseError, match=r"expected 36 molecules, 4 and 2 of them .* found 30"):
-        qm9(30)
+        qm9("qm9-energy", 30)
 
 
 def test_where_qm9pack_is_not_installed_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setattr(module, "data_folder", lambda _: None)
     with pytest.raises(ParseError, match="pip install qm9pack"):
-        qm9(10)
+        qm9("qm9-energy", 10)
 
 
 @pytest.mark.parametrize(

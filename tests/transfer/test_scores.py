@@ -93,8 +93,8 @@ def test_only_marked_tables_that_are_given_are_replaced():
 
 
 def test_the_name_of_a_table_may_hold_digits_and_a_table_without_a_place_is_an_error():
-    page = "<!-- transfer: qm9_errors -->\n<!-- end of transfer -->\n"
-    filled = scores.with_tables(page, {"qm9_errors": "| new |\n"})
+    page = "<!-- transfer: qm9-errors -->\n<!-- end of transfer -->\n"
+    filled = scores.with_tables(page, {"qm9-errors": "| new |\n"})
     assert filled == page.replace("-->\n<", "-->\n\n| new |\n\n<")
     with pytest.raises(ParseError, match="expected a place for the table raw in the page"):
         scores.with_tables(page, {"raw": "| new |\n"})

@@ -14,7 +14,7 @@ from twobody.archive.layout import SHIPPED
 from twobody.benchmark.task import all_samples
 from twobody.errors import ParseError
 from twobody.text import read_text
-from twobody.transfer import ARMS, DATA, FOLDER, SPATIAL, scores
+from twobody.transfer import ARMS, DATA, FOLDER, QM9, SPATIAL, scores
 from twobody.transfer import crystals as elemental
 from twobody.transfer import diatomics as molecules
 from twobody.transfer.curve_scores import curves_table, ratios_table, read_cells, reference_table
@@ -175,9 +175,9 @@ def pretrain(models: tuple[str, ...], output: Path, device: str, archive: Path) 
 @click.command(context_settings={"show_default": True})
 @_MODELS
 @click.option("--data", required=True, type=click.Choice(DATA), help="What to learn.")
-@click.option("--root", type=_PATH, help="Folder of these data; of qm9, else of qm9pack.")
+@click.option("--root", type=_PATH, help="Folder of these data; without it, QM9 is that of qm9pack.")
 @click.option("--molecule", help="Of md17.")
-@click.option("--train", "sizes", multiple=True, type=click.IntRange(2), help="[all; of qm9 10000]")
+@click.option("--train", "sizes", multiple=True, type=click.IntRange(2), help="[all; of QM9 10000]")
 @click.option("--arm", "arms", multiple=True, type=click.Choice(list(ARMS)), help="[all]")
 @click.option("--seeds", default=3, type=click.IntRange(1), help="Trainings of each arm and size.")
 @_DEVICE
@@ -230,17 +230,18 @@ def finetune(
 def curves(page: bool, results: Path) -> None:
     """Score what `finetune` has stored of QM9."""
     with _errors_in_a_line():
-        cells = read_cells(results / FOLDER, "qm9")
-        tables = {
-            "qm9_errors": curves_table(cells),
-            "qm9_ratios": ratios_table(cells),
-            "qm9_reference": reference_table(results / FOLDER / "qm9_schnet.csv"),
-        }
+        folder = results / FOLDER
+        of_data = {data: read_cells(folder, data) for data in QM9}
+        tables = {"qm9-reference": reference_table(folder / "qm9_schnet.csv")}
+        for data, cells in of_data.items():
+            tables[f"{data}-errors"] = curves_table(cells)
+            tables[f"{data}-ratios"] = ratios_table(cells)
         _show(tables, CURVES_PAGE if page else None)
         if page:
             from twobody.transfer.curve_pictures import draw_curves  # noqa: PLC0415 - an extra
 
-            draw_curves(cells, "qm9", IMAGES)
+            for data, cells in of_data.items():
+                draw_curves(cells, data, IMAGES)
 
 
 COMMANDS = (pretrain, finetune, curves, diatomics, crystals)

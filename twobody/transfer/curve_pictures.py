@@ -19,7 +19,7 @@ COLOURS = dict(zip(ARMS, ("black", "#ee6677", "#4477aa", "#ccbb44"), strict=True
 
 
 def draw_curves(cells: Cells, data: str, folder: Path) -> None:
-    """Draw the errors, ``DATA_curves.png``, and errors in training, ``DATA_training.png``."""
+    """Draw the errors, ``DATA-curves.png``, and errors in training, ``DATA-training.png``."""
     models = sorted({model for model, _, _ in cells})
     sizes = sorted({size for _, size, _ in cells})
     targets = list(next(iter(cells.values())).mae)
@@ -42,7 +42,7 @@ def draw_curves(cells: Cells, data: str, folder: Path) -> None:
             axis.xaxis.set_minor_locator(NullLocator())
             axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes[0, 0].legend(fontsize=7)
-    save_figure(figure, folder / f"{data}_curves.png")
+    save_figure(figure, folder / f"{data}-curves.png")
 
     figure, axes = _grid(len(models), len(sizes), "step", "error on validation")
     for row, model in zip(axes, models, strict=True):
@@ -54,7 +54,7 @@ def draw_curves(cells: Cells, data: str, folder: Path) -> None:
                     axis.plot(*zip(*outcome.curve, strict=True), color=COLOURS[arm], label=label)
             axis.set_title(f"{model}, {size:,} structures")
     axes[0, 0].legend(fontsize=7)
-    save_figure(figure, folder / f"{data}_training.png")
+    save_figure(figure, folder / f"{data}-training.png")
 
 
 def _draw_errors(axis: Axes, found: list[tuple[int, Cell]], target: str, arm: str) -> None:

@@ -15,9 +15,12 @@ import torch
 from tqdm import tqdm
 
 from twobody.benchmark.task import Samples, all_samples
+from twobody.errors import ParseError
 from twobody.models.runner import in_processes, pairs_of
+from twobody.transfer import QM9
 from twobody.transfer.crysmtm import crysmtm
 from twobody.transfer.finetune import RATES, Learner, n_steps
+from twobody.transfer.pretrain import weights_sha256
 from twobody.transfer.qm9 import qm9
 from twobody.transfer.records import (
     Outcome,
@@ -50,8 +53,8 @@ class Origin:
         ValueError
             A folder or a molecule is not named, or there are too few structures.
         """
-        if self.data == "qm9":
-            return qm9(10_000 if n_train is None else n_train, self.root)
+        if self.data in QM9:
+            return qm9(self.data, 10_000 if n_train is None else n_train, self.root)
         if self.root is None:
             raise ValueError(f"{self.data} needs --root, the folder where its files lie")
         if self.data == "md17":
@@ -108,15 +111,24 @@ def _pairs(archive: Path) -> Samples:
 def train_missing(
     runs: Iterable[Run], folder: Path, settings: Settings, jobs: int
 ) -> dict[Run, Outcome | Exception]:
-    """Read what the folder holds of some runs, train the others, and keep each as it comes."""
+    """Read what the folder holds of some runs, train the others, and keep each as it comes.
+
+    Raises
+    ------
+    ParseError
+        What is held is damaged, or began with other weights.
+    """
     found: dict[Run, Outcome | Exception] = {}
     missing = []
     for run in runs:
         path = run_file(folder, run)
-        if path.exists():
-            found[run] = read_outcome(path)[1]
-        else:
+        if not path.exists():
             missing.append(run)
+            continue
+        found[run] = outcome = read_outcome(path)[1]
+        if outcome.weights != (weights := weights_sha256(run.model)):
+            expected = f"weights of SHA-256 {weights[:12]}…"
+            raise ParseError(path, 1, expected, f"{outcome.weights[:12]}…")
     with tqdm(total=len(missing), unit="training", disable=None) as bar:
         for run, outcome in in_processes(partial(train, settings=settings), missing, jobs):
             bar.update(1)

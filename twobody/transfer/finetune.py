@@ -25,14 +25,14 @@ from twobody.models.runner import device_name
 from twobody.models.tabular import Head
 from twobody.models.train import NetworkModel
 from twobody.transfer.batches import Batch, Packed
-from twobody.transfer.pretrain import pretrained, trained
+from twobody.transfer.pretrain import pretrained, trained, weights_sha256
 from twobody.transfer.records import Outcome, Run
 from twobody.transfer.structures import Source
 
 Body = SpatialNetwork | DimeNetwork
 """What becomes of a pair network."""
 
-RATES = (5e-4, 1e-3, 2e-3)
+RATES = (1e-3, 2e-3, 4e-3)
 """The highest learning rate of the cycle: each arm takes the one that is best on validation."""
 
 BATCH, WEIGHT_DECAY = 64, 1e-2
@@ -213,6 +213,7 @@ class Learner:
             dict(zip(source.structures.targets, labels, strict=True)),
             curve,
             None if self._forces is None else force_error * float(self._targets.spread[0]),
+            weights_sha256(self._run.model),
             sum(parameter.numel() for parameter in net.parameters()),
             round(time.perf_counter() - began, 2),
             device_name(str(self._packed.device)),

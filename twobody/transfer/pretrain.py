@@ -47,6 +47,18 @@ def pretrained(model: str, device: str = "cpu", folder: PathLike = WEIGHTS) -> N
         network = pretrained("schnet")
         network.predict(task.fold(1).test)  # pairs that it was trained on
     """
+    weights_sha256(model, folder)
+    return row_of(model).load(Path(folder) / f"{model}.safetensors", device)
+
+
+def weights_sha256(model: str, folder: PathLike = WEIGHTS) -> str:
+    """Return the SHA-256 of a network's weights.
+
+    Raises
+    ------
+    ParseError
+        The file is missing, or its SHA-256 is not the one that stands beside it.
+    """
     path = Path(folder) / f"{model}.safetensors"
     try:
         lines = (Path(folder) / SHA256).read_text(encoding="ascii", errors="replace").splitlines()
@@ -55,7 +67,7 @@ def pretrained(model: str, device: str = "cpu", folder: PathLike = WEIGHTS) -> N
         raise ParseError(path, None, f"weights of one of {', '.join(SPATIAL)}", "none") from error
     if f"{found}  {path.name}" not in lines:
         raise ParseError(path, None, f"the SHA-256 that {SHA256} says", found)
-    return row_of(model).load(path, device)
+    return found
 
 
 def trained(

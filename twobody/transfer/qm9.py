@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +20,14 @@ from numpy.typing import NDArray
 from twobody.elements import ATOMIC_NUMBERS
 from twobody.errors import ParseError
 from twobody.text import PathLike, quote
-from twobody.transfer import data_folder
+from twobody.transfer import QM9, data_folder
 from twobody.transfer.structures import Source, Structures
 
 HARTREE = 27.211386245988
 """eV, CODATA 2018."""
 ATOMS = {"H": -0.500273, "C": -37.846772, "N": -54.583861, "O": -75.064579, "F": -99.718730}
 """U0 of the free atoms [Ha], from the file ``atomref.txt`` of the data."""
-TARGETS = ("E_g_eV", "E_HOMO_eV", "E_LUMO_eV", "U0_atomisation_eV")
-"""HOMO, LUMO and their gap, and the internal energy at 0 K less that of the free atoms."""
+TARGETS = tuple(chain.from_iterable(QM9.values()))
 
 N_TEST, N_VALIDATION = 5000, 1000
 
@@ -35,7 +36,7 @@ _NUMBERS = ("HOMO_au", "LUMO_au", "HOMO_LUMO_gap_au", "InternalEnergy_0K_au")
 _COLUMNS = ("Index", "N_atoms", "Elements", "XYZ_Ang", *_NUMBERS)
 
 
-def qm9(n_train: int, root: PathLike | None = None) -> Source:
+def qm9(data: str, n_train: int, root: PathLike | None = None) -> Source:
     """Read QM9 and part it: test and validation are the same for every number of molecules.
 
     Molecules stand in the order of the SHA-256 of their names: first those of the test, then those
@@ -43,6 +44,8 @@ def qm9(n_train: int, root: PathLike | None = None) -> Source:
 
     Parameters
     ----------
+    data : str
+        One of `twobody.transfer.QM9`: which targets.
     n_train : int
     root : path, optional
         The folder of `torch_geometric.datasets.QM9`; without it, qm9pack is read.
@@ -60,8 +63,10 @@ def qm9(n_train: int, root: PathLike | None = None) -> Source:
     keys = [hashlib.sha256(name.encode()).digest() for name in everything.names.tolist()]
     rows = np.array(sorted(range(len(keys)), key=keys.__getitem__))[:n]
     test, validation, train = np.split(np.arange(n), [N_TEST, N_TEST + N_VALIDATION])
-    extensive = frozenset({"U0_atomisation_eV"})
-    return Source("qm9", everything.take(rows), extensive, train, validation, test)
+    structures = everything.take(rows)
+    wanted = {name: structures.targets[name] for name in QM9[data]}
+    extensive = frozenset(wanted) & {"U0_atomisation_eV"}
+    return Source(data, replace(structures, targets=wanted), extensive, train, validation, test)
 
 
 def installed_folder() -> Path:

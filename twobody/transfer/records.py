@@ -58,6 +58,8 @@ class Outcome:
         units of the mean absolute deviation in training; with forces, theirs is added.
     forces_mae : float or None
         Of the test part [eV/Å], where there are forces.
+    weights : str
+        The SHA-256 of the pair network's weights, which every arm takes scales from.
     parameters : int
     seconds : float
     device : str
@@ -67,6 +69,7 @@ class Outcome:
     predictions: dict[str, _Float]
     curve: list[list[float]]
     forces_mae: float | None
+    weights: str
     parameters: int
     seconds: float
     device: str

@@ -22,7 +22,7 @@ _Float = NDArray[np.float64]
 Cells = dict[str, dict[tuple[str, ...], Errors]]
 """Errors by model and column of a table."""
 
-_MARKED = re.compile(r"(?ms)^(<!-- transfer: (\w+) -->\n).*?^(<!-- end of transfer -->)$")
+_MARKED = re.compile(r"(?ms)^(<!-- transfer: ([\w-]+) -->\n).*?^(<!-- end of transfer -->)$")
 
 
 def with_tables(page: str, tables: Mapping[str, str]) -> str:
