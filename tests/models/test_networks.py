@@ -9,7 +9,7 @@ from synthetic import pairs_of
 from twobody.benchmark.targets import METAL_LIKE, targets
 from twobody.encodings import ENCODINGS
 from twobody.models import MODELS
-from twobody.models.egnn import EquivariantNetwork
+from twobody.models.egnn import EquivariantLayer, EquivariantNetwork
 from twobody.models.graphs import (
     DimeNetwork,
     GCNNetwork,
@@ -83,6 +83,19 @@ def test_coordinates_of_egnn_go_along_with_a_motion(motion, batch):
     assert (x - batch["positions"].flatten(0, 1)).abs().max() > 0.1
     expected = torch.from_numpy(MOTIONS[motion](x.detach().numpy()))
     torch.testing.assert_close(of_moved, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_an_atom_of_egnn_moves_by_the_mean_of_what_its_neighbours_ask():
+    torch.manual_seed(0)
+    layer = EquivariantLayer(8)
+    h, x = torch.randn(4, 8), torch.tensor([[0.0, 0, 0], [1, 2, 0], [1, 2, 0], [9, 9, 9]])
+    h[2] = h[1]
+    features, alone = layer(h, x, torch.tensor([[1], [0]]))
+    of_both, between_two = layer(h, x, torch.tensor([[1, 2], [0, 0]]))
+    assert (alone[0] - x[0]).abs().max() > 1e-4
+    torch.testing.assert_close(between_two, alone)
+    assert (of_both[0] - features[0]).abs().max() > 1e-4  # messages are summed
+    torch.testing.assert_close(alone[3], x[3])  # without neighbours it stays
 
 
 @pytest.mark.parametrize("model", ROWS_OF_POSITIONS)

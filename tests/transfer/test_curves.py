@@ -220,7 +220,7 @@ def test_the_rate_is_chosen_on_validation_where_several_were_tried():
 @pytest.fixture
 def few_steps(monkeypatch):
     monkeypatch.setattr(curves, "n_steps", lambda _: 12)
-    monkeypatch.setattr(curves, "RATES", (1e-3, 2e-3))
+    monkeypatch.setitem(curves.RATES, "schnet", (1e-3, 2e-3))
     monkeypatch.setattr(finetune, "N_CHECKS", 4)
 
 

@@ -14,7 +14,10 @@ from twobody.models.train import NetworkModel, Recipe, Sizes
 
 
 class EquivariantLayer(MessagePassing):  # type: ignore[misc]
-    """Equations 3 to 6 of the paper, with the distance beside its square."""
+    """Equations 3 to 6 of the paper, with the distance beside its square.
+
+    The paper's C is 1 over the number of neighbours: a step does not grow with the molecule.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__(aggr="sum")
@@ -27,15 +30,15 @@ class EquivariantLayer(MessagePassing):  # type: ignore[misc]
     def forward(self, h: Tensor, x: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
         """Return the new features [n, width] and coordinates [n, 3] of the atoms."""
         messages = self.propagate(edges, h=h, x=x)
-        summed, step = messages[:, :-3], messages[:, -3:]
-        return h + self.node(torch.cat([h, summed], dim=1)), x + step
+        summed, steps, neighbours = messages.tensor_split([-4, -1], dim=1)
+        return h + self.node(torch.cat([h, summed], dim=1)), x + steps / neighbours.clamp(min=1)
 
     def message(self, h_i: Tensor, h_j: Tensor, x_i: Tensor, x_j: Tensor) -> Tensor:
-        """Return the message of each edge, and behind it the step that it asks of its target."""
+        """Return of each edge the message, the step that it asks of its target, and 1 to count."""
         vector = x_i - x_j
         square = (vector**2).sum(dim=1, keepdim=True)
         message = self.edge(torch.cat([h_i, h_j, square, square.sqrt()], dim=1))
-        return torch.cat([message, vector * self.step(message)], dim=1)
+        return torch.cat([message, vector * self.step(message), torch.ones_like(square)], dim=1)
 
 
 def _perceptron(n_in: int, width: int, n_out: int) -> nn.Sequential:

@@ -159,7 +159,9 @@ def learning_curves(
     middle = sorted(sizes)[(len(sizes) - 1) // 2]
     cells = list(product(models, arms))
     tried = [
-        Run(source.name, model, arm, middle, rate, 0) for model, arm in cells for rate in RATES
+        Run(source.name, model, arm, middle, rate, 0)
+        for model, arm in cells
+        for rate in RATES[model]
     ]
     outcomes = train_missing(tried, folder, settings, jobs)
     runs = []
@@ -188,7 +190,7 @@ def try_out(
     source = source.limited(size)
     truth = source.structures.take(source.test).targets
     for model, arm in product(models, arms):
-        run = Run(source.name, model, arm, size, RATES[1], 0)
+        run = Run(source.name, model, arm, size, RATES[model][1], 0)
         learner = Learner(run, source, _pairs(settings.archive), settings.device)
         outcome = learner.train(QUICK_STEPS)
         errors = [

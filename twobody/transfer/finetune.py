@@ -32,7 +32,12 @@ from twobody.transfer.structures import Source
 Body = SpatialNetwork | DimeNetwork
 """What becomes of a pair network."""
 
-RATES = (1e-3, 2e-3, 4e-3)
+RATES = {
+    "schnet": (1e-3, 2e-3, 4e-3),
+    "egnn": (5e-4, 1e-3, 2e-3),  # at 0.004 it stays at the median
+    "visnet": (5e-4, 1e-3, 2e-3),
+    "dimenet": (5e-4, 1e-3, 2e-3),
+}
 """The highest learning rate of the cycle: each arm takes the one that is best on validation."""
 
 BATCH, WEIGHT_DECAY = 64, 1e-2
