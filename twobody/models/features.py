@@ -208,8 +208,11 @@ class Features:
         named, of_element, others = np.split(nodes, [n_named, split], axis=-1)
         covariance = _gaussians(self.centres, self.centres) + 1e-8 * np.eye(len(self.centres))
         whitened = np.linalg.inv(np.linalg.cholesky(covariance)).T
-        gaussians = _gaussians(of_element, self.centres) @ whitened
-        return np.asarray(np.concatenate([named, gaussians, others], axis=-1).sum(axis=1))
+        shape = samples.atomic_numbers.shape
+        _, first, which = np.unique(samples.atomic_numbers, return_index=True, return_inverse=True)
+        of_each = of_element.reshape(2 * len(samples), self.centres.shape[1])[first]
+        gaussians = _gaussians(of_each, self.centres)[which.reshape(shape)]
+        return np.asarray(np.concatenate([named, gaussians @ whitened, others], axis=-1).sum(axis=1))
 
     def pixels(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the images, each channel with mean 0 and spread 1 over the training part."""

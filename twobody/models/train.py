@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from twobody.benchmark.targets import METAL_LIKE
 from twobody.benchmark.task import Samples
@@ -214,7 +215,7 @@ class NetworkModel:
         n_batches = max(1, n // recipe.batch)
         net = self.net = self.network(self.sizes).to(self.device)
         optimizer = torch.optim.AdamW(
-            net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+            [_flat(net)], recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, recipe.learning_rate, total_steps=cycle * n_batches, pct_start=0.2
@@ -223,7 +224,7 @@ class NetworkModel:
         for epoch in range(1, epochs + 1):
             net.train()
             for batch in _shuffled(train, n_batches):
-                optimizer.zero_grad()
+                optimizer.zero_grad(set_to_none=False)
                 _loss(net, batch, recipe.metal_weight).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
@@ -232,6 +233,17 @@ class NetworkModel:
                 state = {name: values.clone() for name, values in net.state_dict().items()}
         net.load_state_dict(state)
         return best
+
+
+def _flat(net: nn.Module) -> Tensor:
+    """Make all parameters views of one vector, and their gradients of another: one step for all."""
+    flat = parameters_to_vector(net.parameters()).detach()
+    vector_to_parameters(flat, net.parameters())
+    flat.grad = torch.zeros_like(flat)
+    sizes = [parameter.numel() for parameter in net.parameters()]
+    for parameter, gradient in zip(net.parameters(), flat.grad.split(sizes), strict=True):
+        parameter.grad = gradient.view_as(parameter)
+    return flat
 
 
 def _shuffled(data: Batch, n_batches: int) -> Iterator[Batch]:
