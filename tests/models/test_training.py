@@ -1,5 +1,6 @@
 """The training of all networks, the scales of inputs and targets, and weights as files."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from twobody.models.graphs import SchNet
 from twobody.models.repulsion import Repulsion, repulsive_energy
 from twobody.models.scaling import ENERGIES, Scaler
 from twobody.models.tabular import MLP
-from twobody.models.train import Recipe, _mean_errors, _shuffled
+from twobody.models.train import Recipe, _flat, _mean_errors, _shuffled
 
 LABELS = (*targets("geometry"), METAL_LIKE)
 
@@ -42,6 +43,27 @@ def test_a_longer_training_fits_better(samples, monkeypatch):
         predicted = model.predict(samples)["e_homo_ev"]
         errors.append(np.abs(predicted - samples.targets["e_homo_ev"]).mean())
     assert errors[1] < errors[0] / 2
+
+
+def test_a_step_of_the_vector_is_a_step_of_each_parameter():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.SiLU(), torch.nn.Linear(7, 1))
+    other = copy.deepcopy(net)
+    vector = _flat(net)
+    assert vector.shape == (5 * 7 + 7 + 7 + 1,)
+    assert torch.equal(net(torch.ones(2, 5)), other(torch.ones(2, 5)))
+    one = torch.optim.AdamW([vector], 1e-2, weight_decay=0.1)
+    each = torch.optim.AdamW(other.parameters(), 1e-2, weight_decay=0.1)
+    for _ in range(3):
+        x = torch.randn(4, 5)
+        one.zero_grad(set_to_none=False)
+        each.zero_grad()
+        net(x).square().mean().backward()
+        other(x).square().mean().backward()
+        one.step()
+        each.step()
+    for parameter, expected in zip(net.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(parameter, expected)
 
 
 def test_weights_are_those_of_the_epoch_that_validates_best(samples, monkeypatch):

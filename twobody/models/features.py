@@ -212,7 +212,8 @@ class Features:
         _, first, which = np.unique(samples.atomic_numbers, return_index=True, return_inverse=True)
         of_each = of_element.reshape(2 * len(samples), self.centres.shape[1])[first]
         gaussians = _gaussians(of_each, self.centres)[which.reshape(shape)]
-        return np.asarray(np.concatenate([named, gaussians @ whitened, others], axis=-1).sum(axis=1))
+        columns = np.concatenate([named, gaussians @ whitened, others], axis=-1)
+        return np.asarray(columns.sum(axis=1))
 
     def pixels(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the images, each channel with mean 0 and spread 1 over the training part."""

@@ -76,10 +76,10 @@ class PairEncoder(nn.Module):
         self.atom = nn.Linear(sizes.columns, n_atom)
         self.bond = BondExpansion() if sizes.bonds else None
         n_bond = self.bond.n_outputs if self.bond else 0
-        self.layers = nn.Sequential(
-            nn.Linear(2 * n_atom + n_bond, width),
-            *([Residual(width, dropout) for _ in range(depth)] or [nn.LayerNorm(width), nn.SiLU()]),
-        )
+        first = nn.Linear(2 * n_atom + n_bond, width)
+        residuals = [Residual(width, dropout) for _ in range(depth)]
+        activation = [] if residuals else [nn.LayerNorm(width), nn.SiLU()]
+        self.layers = nn.Sequential(first, *residuals, *activation)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return float32 [b, width]."""

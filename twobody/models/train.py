@@ -239,10 +239,10 @@ def _flat(net: nn.Module) -> Tensor:
     """Make all parameters views of one vector, and their gradients of another: one step for all."""
     flat = parameters_to_vector(net.parameters()).detach()
     vector_to_parameters(flat, net.parameters())
-    flat.grad = torch.zeros_like(flat)
-    sizes = [parameter.numel() for parameter in net.parameters()]
-    for parameter, gradient in zip(net.parameters(), flat.grad.split(sizes), strict=True):
-        parameter.grad = gradient.view_as(parameter)
+    flat.grad, start = torch.zeros_like(flat), 0
+    for parameter in net.parameters():
+        end = start + parameter.numel()
+        parameter.grad, start = flat.grad[start:end].view_as(parameter), end
     return flat
 
 
