@@ -262,6 +262,31 @@ def test_the_command_trains_what_is_missing_and_a_resumed_run_ends_with_the_same
 
 
 @pytest.mark.usefixtures("few_steps")
+def test_an_arm_of_which_a_trial_failed_waits_until_it_has_all_rates(tmp_path, monkeypatch):
+    raw.write(tmp_path)
+    whole, results = tmp_path / "whole", tmp_path / "results"
+    assert call(tmp_path, whole).exit_code == 0
+
+    def failing(run, settings):
+        if (run.arm, run.rate) == ("scratch", 1e-3):
+            raise RuntimeError("the card is busy")
+        return train(run, settings)
+
+    train = curves.train
+    monkeypatch.setattr(curves, "train", failing)
+    result = call(tmp_path, results)
+    assert result.exit_code == 1
+    assert "Error: 1 of the trainings failed" in result.output
+    stored = [path.name.split("-")[4:] for path in (results / "transfer").glob("*-scratch-*")]
+    assert stored == [["scratch", "2", "0.002", "0.csv.gz"]]
+    assert len(list((results / "transfer").glob("*-embedding-*"))) == 3
+    monkeypatch.setattr(curves, "train", train)
+    assert call(tmp_path, results).exit_code == 0
+    one, other = (sorted(p.name for p in (f / "transfer").iterdir()) for f in (whole, results))
+    assert one == other
+
+
+@pytest.mark.usefixtures("few_steps")
 def test_an_outcome_of_other_weights_is_refused(tmp_path):
     raw.write(tmp_path)
     results = tmp_path / "results"

@@ -125,10 +125,10 @@ def train_missing(
         if not path.exists():
             missing.append(run)
             continue
-        found[run] = outcome = read_outcome(path)[1]
-        if outcome.weights != (weights := weights_sha256(run.model)):
+        held = found[run] = read_outcome(path)[1]
+        if held.weights != (weights := weights_sha256(run.model)):
             expected = f"weights of SHA-256 {weights[:12]}…"
-            raise ParseError(path, 1, expected, f"{outcome.weights[:12]}…")
+            raise ParseError(path, 1, expected, f"{held.weights[:12]}…")
     with tqdm(total=len(missing), unit="training", disable=None) as bar:
         for run, outcome in in_processes(partial(train, settings=settings), missing, jobs):
             bar.update(1)
@@ -153,7 +153,7 @@ def learning_curves(
     """Train what the folder lacks; return how many trainings failed.
 
     The rate of each model and arm is tried at the size in the middle, with the first seed, and
-    chosen on validation.
+    chosen on validation: an arm of which a trial failed is not trained further.
     """
     write_values(folder, source)
     middle = sorted(sizes)[(len(sizes) - 1) // 2]
@@ -171,7 +171,7 @@ def learning_curves(
             for run, outcome in outcomes.items()
             if (run.model, run.arm) == (model, arm) and isinstance(outcome, Outcome)
         }
-        if errors:
+        if len(errors) == len(RATES[model]):  # or else the next call tries again what failed
             rate = min(errors, key=errors.__getitem__)
             runs += [
                 Run(source.name, model, arm, size, rate, seed)
