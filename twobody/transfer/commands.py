@@ -175,7 +175,7 @@ def pretrain(models: tuple[str, ...], output: Path, device: str, archive: Path) 
 @click.command(context_settings={"show_default": True})
 @_MODELS
 @click.option("--data", required=True, type=click.Choice(DATA), help="What to learn.")
-@click.option("--root", type=_PATH, help="Folder of these data; without it, QM9 is that of qm9pack.")
+@click.option("--root", type=_PATH, help="Folder of these data; without it, QM9 is of qm9pack.")
 @click.option("--molecule", help="Of md17.")
 @click.option("--train", "sizes", multiple=True, type=click.IntRange(2), help="[all; of QM9 10000]")
 @click.option("--arm", "arms", multiple=True, type=click.Choice(list(ARMS)), help="[all]")

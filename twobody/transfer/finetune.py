@@ -192,21 +192,12 @@ class Learner:
             for batch in self._packed.batches(random.permutation(source.train)[:whole], BATCH):
                 net.train()
                 optimizer.zero_grad()
-                outputs, forces = self._outputs(batch)
-                errors = (outputs - self._scaled[batch.rows]).abs()
-                loss = errors.nanmean()
-                if forces is not None and self._forces is not None:
-                    loss = (
-                        loss + (forces - self._forces[batch.atoms]).abs().mean() / self._force_scale
-                    )
-                loss.backward()  # type: ignore[no-untyped-call]
+                self._loss(batch).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
                 step += 1
                 if step in checks:
-                    scaled, force_error = self._predict(source.validation)
-                    error = np.nanmean(np.abs(scaled - self._targets.scaled[source.validation]))
-                    curve.append([step, round(float(error) + force_error / self._force_scale, 5)])
+                    curve.append([step, self._validation_error()])
                     if curve[-1][1] == min(error for _, error in curve):
                         state = copy.deepcopy(net.state_dict())
                 if step == steps:
@@ -223,6 +214,19 @@ class Learner:
             round(time.perf_counter() - began, 2),
             device_name(str(self._packed.device)),
         )
+
+    def _loss(self, batch: Batch) -> Tensor:
+        outputs, forces = self._outputs(batch)
+        loss = (outputs - self._scaled[batch.rows]).abs().nanmean()
+        if forces is None or self._forces is None:
+            return loss
+        return loss + (forces - self._forces[batch.atoms]).abs().mean() / self._force_scale
+
+    def _validation_error(self) -> float:
+        rows = self._source.validation
+        scaled, force_error = self._predict(rows)
+        error = np.nanmean(np.abs(scaled - self._targets.scaled[rows]))
+        return round(float(error) + force_error / self._force_scale, 5)
 
     def _outputs(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return the scaled targets, and the forces where there are any, for the loss to use."""
