@@ -248,6 +248,12 @@ def test_populations_are_summed_by_angular_momentum_and_multiplied():
     for start, factor in zip((4, 8, 16), (1.625, 1.625**2, 14 * 1.625), strict=True):
         assert by_l[start : start + 2] == pytest.approx([s * factor, p * factor])
     assert by_l[12:16] == pytest.approx([14 * s, 14 * p, 14 * d, 0])
+    others = samples.charges[0, 1] / samples.bond_lengths[0]
+    assert abs(charge) > 0.01 < abs(others)
+    assert by_l[20:24] == pytest.approx([charge * s, charge * p, charge * d, 0])
+    assert by_l[24:26] == pytest.approx([charge * s * 1.625, charge * p * 1.625])
+    assert by_l[28:32] == pytest.approx([others * s, others * p, others * d, 0])
+    assert by_l[32:] == pytest.approx([others, others * charge, charge**2])
 
 
 def test_the_bond_is_given_alone_and_less_both_radii():

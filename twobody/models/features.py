@@ -66,25 +66,36 @@ def atom_columns(samples: Samples) -> _Float:
 
     Sums of orbital energies over electrons make the band energy. That of a shell grows with its
     exponent, with a power between 1 and 2, and along a period: populations come with such factors.
+    The charges shift it: electrons of atom A feel U_A dq_A + gamma_AB dq_B (Elstner et al., Phys.
+    Rev. B 58, 7260 (1998), equation 16), where the Hubbard U_A grows with the exponent and gamma_AB
+    is nearly 1 / R. So populations come with charges as well.
 
     Returns
     -------
-    float64 [n, 2, D] or [n, 2, D + 22]
+    float64 [n, 2, D] or [n, 2, D + 37]
         `element_columns`; charge [e] and valence charge, which is the population plus the charge;
         population of each l = 0 ... 3 [e], alone and times Slater's exponent, its square, the
-        group, and exponent and group.
+        group, and exponent and group; the same times the charge, times charge and exponent, and
+        times the charge of the other atom over the bond length [e/Å]; that alone and times the
+        charge; and the square of the charge.
     """
     columns = element_columns(samples)
     charges, populations = samples.charges, samples.populations
-    if samples.orbital_populations is None or charges is None or populations is None:
+    lengths, orbitals = samples.bond_lengths, samples.orbital_populations
+    if charges is None or populations is None or lengths is None or orbitals is None:
         return columns
-    orbitals = np.nan_to_num(samples.orbital_populations)
-    by_l = np.stack([orbitals[..., l == _L_OF_COLUMN].sum(axis=-1) for l in range(4)], axis=-1)
+    of_l = np.nan_to_num(orbitals)
+    by_l = np.stack([of_l[..., l == _L_OF_COLUMN].sum(axis=-1) for l in range(4)], axis=-1)
     exponents = samples.descriptors[..., _EXPONENTS]
     group = samples.descriptors[..., [NAMES.index("group")]]
+    own = charges[..., None]
+    other = own[:, ::-1] / lengths[:, None, None]
     factors = [np.ones_like(group), exponents, exponents**2, group, exponents * group]
+    factors += [own, own * exponents, other]
     atoms = np.stack([charges, populations + charges], axis=-1)
-    return np.concatenate([columns, atoms, *(by_l * factor for factor in factors)], axis=-1)
+    shifts = [other, own * other, own**2]
+    by_factor = [by_l * factor for factor in factors]
+    return np.concatenate([columns, atoms, *by_factor, *shifts], axis=-1)
 
 
 _OCCUPATIONS = [NAMES.index(f"occupation_{l}") for l in "spdf"]
