@@ -19,7 +19,7 @@ from twobody.models.graphs import (
     graph_of,
 )
 from twobody.models.images import BothWays
-from twobody.models.tabular import BondExpansion
+from twobody.models.tabular import BondExpansion, PairEncoder
 from twobody.models.train import Sizes
 
 torch.set_num_threads(1)
@@ -83,6 +83,21 @@ def test_coordinates_of_egnn_go_along_with_a_motion(motion, batch):
     assert (x - batch["positions"].flatten(0, 1)).abs().max() > 0.1
     expected = torch.from_numpy(MOTIONS[motion](x.detach().numpy()))
     torch.testing.assert_close(of_moved, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_the_mlp_knows_more_of_a_pair_than_a_sum_over_its_atoms(depth, batch):
+    torch.manual_seed(0)
+    encoder = PairEncoder(SIZES, 8, depth).double().eval()
+    nodes = batch["nodes"][:1]
+
+    def encoded(a, b):
+        return encoder({**batch, "nodes": torch.stack([a, b], dim=1), "bonds": batch["bonds"][:1]})
+
+    a, b = nodes[:, 0], nodes[:, 1] + 1
+    mixed = encoded(a, b) - (encoded(a, a) + encoded(b, b)) / 2
+    assert mixed.abs().max() > 1e-3
+    torch.testing.assert_close(encoded(a, b), encoded(b, a))
 
 
 def test_an_atom_of_egnn_moves_by_the_mean_of_what_its_neighbours_ask():

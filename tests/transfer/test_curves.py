@@ -3,7 +3,7 @@
 import gzip
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import md17_files as raw
 import numpy as np
@@ -14,7 +14,7 @@ from shipped import ROOT
 import benchmark
 from twobody import ParseError
 from twobody.archive.layout import SHIPPED
-from twobody.transfer import QM9, commands, curves, finetune
+from twobody.transfer import QM9, SPATIAL, commands, curves, finetune
 from twobody.transfer.curve_scores import (
     chosen_rate,
     curves_table,
@@ -80,6 +80,39 @@ def test_a_damaged_file_is_one_clear_error(data, message, tmp_path):
     path.write_bytes(data)
     with pytest.raises(ParseError, match=message):
         read_outcome(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", "1"),
+        ("rate", "0.001"),
+        ("weights", None),
+        ("weights", 5),
+        ("curve", None),
+        ("curve", []),
+        ("curve", [1, 2]),
+        ("curve", [[1, "x"]]),
+        ("device", 0),
+    ],
+    ids=str,
+)
+def test_what_is_said_of_a_run_has_its_type(name, value, tmp_path):
+    said = {**asdict(RUN), **asdict(OUTCOME), "version": "0", name: value}
+    del said["predictions"]
+    path = run_file(tmp_path, RUN)
+    path.write_bytes(gzip.compress(f"# {json.dumps(said)}\nE_g_eV\n1\n".encode()))
+    with pytest.raises(ParseError, match=":1: expected what is said of a run, found"):
+        read_outcome(path)
+
+
+def test_an_infinite_prediction_is_refused_and_a_missing_one_is_not_a_number(tmp_path):
+    for value in (np.inf, np.nan):
+        write_outcome(tmp_path, RUN, replace(OUTCOME, predictions={"E_g_eV": np.array([value])}))
+        if value == np.inf:
+            with pytest.raises(ParseError, match="expected finite predictions"):
+                read_outcome(run_file(tmp_path, RUN))
+    assert np.isnan(read_outcome(run_file(tmp_path, RUN))[1].predictions["E_g_eV"]).all()
 
 
 def test_a_truncated_file_is_one_clear_error(tmp_path):
@@ -204,6 +237,44 @@ def test_the_tables_say_what_is_separable_from_scratch(stored):
     table = curves_table(cells).splitlines()
     assert table[0] == "| model | trained on | arm | rate | seeds | E g [eV] |"
     assert table[2].startswith("| `schnet` | 500 | scratch | 0.001 | 2 | 0.250 [0.")
+
+
+def test_an_arm_that_diverged_has_no_ratio(stored):
+    write_outcome(stored, replace(RUN, arm="pretrained", seed=0), outcome_with(np.nan))
+    assert "| `schnet` | 500 | pretrained | – |" in ratios_table(read_cells(stored, "qm9"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "target\n",
+        "a,b\n1,2\n",
+        "target,n_train,steps,rate,validation_mae,test_mae\nE_g_eV,5,5\n",
+    ],
+    ids=["empty", "no row", "another table", "a short row"],
+)
+def test_another_table_is_no_reference(text, tmp_path):
+    (tmp_path / "table.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ParseError, match=r"table.csv: expected a table of examples/qm9_schnet.py"):
+        reference_table(tmp_path / "table.csv")
+
+
+def test_curves_of_what_there_is_are_printed(tmp_path):
+    folder = tmp_path / "transfer"
+    run = replace(RUN, data="qm9-levels")
+    call_of_curves = ["curves", "--results", str(tmp_path)]
+    result = CliRunner().invoke(benchmark.main, call_of_curves)
+    assert "qm9-levels.csv.gz: " in result.output
+    write_values(folder, replace(source_of(np.arange(4.0)), name="qm9-levels"))
+    write_outcome(folder, run, outcome_with(0.25))
+    result = CliRunner().invoke(benchmark.main, call_of_curves)
+    assert result.exit_code == 0, result.output
+    assert "| `schnet` | 500 | scratch | 0.001 | 1 | 0.250 [0.250, 0.250] |" in result.output
+
+
+def test_every_network_has_rates_to_choose_from():
+    assert tuple(finetune.RATES) == SPATIAL
 
 
 def test_the_rate_is_chosen_on_validation_where_several_were_tried():

@@ -56,6 +56,15 @@ def test_parts_are_the_same_molecules_for_every_size():
 
 
 @pytest.mark.usefixtures("small_parts", "installed")
+def test_the_energy_alone_is_a_sum_over_atoms():
+    levels, energy = qm9("qm9-levels", 7), qm9("qm9-energy", 7)
+    assert list(levels.structures.targets) == ["E_g_eV", "E_HOMO_eV", "E_LUMO_eV"]
+    assert list(energy.structures.targets) == ["U0_atomisation_eV"]
+    assert levels.extensive == frozenset()
+    assert energy.extensive == {"U0_atomisation_eV"}
+
+
+@pytest.mark.usefixtures("small_parts", "installed")
 def test_more_molecules_than_there_are_are_refused():
     with pytest.raises(ParseError, match=r"expected 36 molecules, 4 and 2 of them .* found 30"):
         qm9("qm9-energy", 30)

@@ -16,7 +16,8 @@ from twobody.models.train import NetworkModel, Recipe, Sizes
 class EquivariantLayer(MessagePassing):  # type: ignore[misc]
     """Equations 3 to 6 of the paper, with the distance beside its square.
 
-    The paper's C is 1 over the number of neighbours: a step does not grow with the molecule.
+    C is 1 over the number of neighbours, the paper's 1 / (M - 1) where all are neighbours: a step
+    does not grow with the molecule.
     """
 
     def __init__(self, width: int) -> None:

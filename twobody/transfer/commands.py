@@ -18,6 +18,7 @@ from twobody.transfer import ARMS, DATA, FOLDER, QM9, SPATIAL, scores
 from twobody.transfer import crystals as elemental
 from twobody.transfer import diatomics as molecules
 from twobody.transfer.curve_scores import curves_table, ratios_table, read_cells, reference_table
+from twobody.transfer.records import values_file
 from twobody.transfer.spectroscopy import installed_file, read_ground_states
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -228,11 +229,15 @@ def finetune(
 @_PAGE
 @_RESULTS
 def curves(page: bool, results: Path) -> None:
-    """Score what `finetune` has stored of QM9."""
+    """Score what `finetune` has stored of QM9; `--page` needs all of it."""
     with _errors_in_a_line():
         folder = results / FOLDER
-        of_data = {data: read_cells(folder, data) for data in QM9}
-        tables = {"qm9-reference": reference_table(folder / "qm9_schnet.csv")}
+        reference = folder / "qm9_schnet.csv"
+        held = [data for data in QM9 if page or values_file(folder, data).exists()]
+        of_data = {data: read_cells(folder, data) for data in held or QM9}
+        tables = {}
+        if page or reference.exists():
+            tables["qm9-reference"] = reference_table(reference)
         for data, cells in of_data.items():
             tables[f"{data}-errors"] = curves_table(cells)
             tables[f"{data}-ratios"] = ratios_table(cells)

@@ -122,6 +122,9 @@ def ratios_table(cells: Cells) -> str:
             continue
         row = [f"`{model}`", f"{size:,}", arm]
         for target in targets:
+            if np.isnan(cell.mae[target] / scratch.mae[target]):  # a training diverged
+                row.append("–")
+                continue
             draws = cell.draws[target] / scratch.draws[target]
             low, high = np.quantile(draws, [0.025, 0.975])
             text = f"{cell.mae[target] / scratch.mae[target]:.2f}"
@@ -138,6 +141,7 @@ def reference_table(path: Path) -> str:
     ParseError
         There is no such file, or it is another.
     """
+    expected = "a table of examples/qm9_schnet.py"
     try:
         with path.open(encoding="utf-8", newline="") as file:
             read = sorted(csv.DictReader(file), key=lambda row: (row["target"], float(row["rate"])))
@@ -146,9 +150,10 @@ def reference_table(path: Path) -> str:
             errors = [significant(float(row[name])) for name in ("validation_mae", "test_mae")]
             how = [f"{int(row['n_train']):,}", f"{int(row['steps']):,}", row["rate"]]
             rows.append([title(row["target"]), *how, *errors])
-    except (OSError, ValueError, KeyError) as error:
-        expected = "a table of examples/qm9_schnet.py"
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ParseError(path, None, expected, quote(str(error))) from error
+    if not rows:
+        raise ParseError(path, None, expected, "no row")
     head = ["target", "trained on", "steps", "rate", "validation", "test"]
     return markdown_table(head, rows)
 

@@ -128,7 +128,7 @@ def train_missing(
         held = found[run] = read_outcome(path)[1]
         if held.weights != (weights := weights_sha256(run.model)):
             expected = f"weights of SHA-256 {weights[:12]}…"
-            raise ParseError(path, 1, expected, f"{held.weights[:12]}…")
+            raise ParseError(path, 1, expected, f"{held.weights[:12]}…; move it away")
     with tqdm(total=len(missing), unit="training", disable=None) as bar:
         for run, outcome in in_processes(partial(train, settings=settings), missing, jobs):
             bar.update(1)

@@ -59,7 +59,8 @@ class Outcome:
     forces_mae : float or None
         Of the test part [eV/Å], where there are forces.
     weights : str
-        The SHA-256 of the pair network's weights, which every arm takes scales from.
+        The SHA-256 of the weights that come with the package: of the arms ``pretrained`` and
+        ``embedding`` the start, of ``scratch`` the scales of its columns.
     parameters : int
     seconds : float
     device : str
@@ -107,16 +108,38 @@ def read_outcome(path: Path) -> tuple[Run, Outcome]:
     head, _, table = _unpacked(path).partition("\n")
     predictions = _columns(path, table)
     try:
-        said = dict(json.loads(head.removeprefix("# ")))
+        said = _typed(dict(json.loads(head.removeprefix("# "))))
         run = Run(**{name: said.pop(name) for name in Run.__dataclass_fields__})
         said.pop("version")
         columns = {name: values.astype(np.float64) for name, values in predictions.items()}
         outcome = Outcome(predictions=columns, **said)
     except (ValueError, TypeError, KeyError) as error:
         raise ParseError(path, 1, "what is said of a run", quote(str(error))) from error
+    if any(np.isinf(values).any() for values in columns.values()):
+        raise ParseError(path, None, "finite predictions", "an infinite one")
     if path != run_file(path.parent, run):
         raise ParseError(path, 1, f"the run {path.name.removesuffix('.csv.gz')}", str(run))
     return run, outcome
+
+
+_TYPES = {
+    str: ("data", "model", "arm", "weights", "device"),
+    int: ("n_train", "seed", "parameters"),
+    int | float: ("rate", "seconds"),
+    int | float | None: ("forces_mae",),
+    list: ("curve",),
+}
+
+
+def _typed(said: dict[str, Any]) -> dict[str, Any]:
+    """Return it, if everything is of its type."""
+    for kind, names in _TYPES.items():
+        for name in names:
+            if not isinstance(said[name], kind):
+                raise TypeError(f"{name} {json.dumps(said[name])}")
+    if not said["curve"] or any(step != int(step) or float(e) < 0 for step, e in said["curve"]):
+        raise ValueError("curve without steps and errors")
+    return said
 
 
 def values_file(folder: Path, data: str) -> Path:
