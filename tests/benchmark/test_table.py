@@ -113,6 +113,17 @@ def test_what_each_model_sees_is_listed(blocks):
     assert ["`sharp`", "sharp sees", "–", "", "0.1.0"] in rows(table.models_table(blocks))
 
 
+def test_a_model_that_ran_on_two_devices_is_listed_with_both(blocks):
+    (line, *_) = (line for line in blocks["pair", "C1"] if line.model == "sharp")
+    ran = {"elements": "card", "geometry": "card", "density": "cpu"}
+    lines = [
+        replace(line, track=track, run=replace(line.run, device=device))
+        for track, device in ran.items()
+    ]
+    (found,) = rows(table.models_table({("pair", "C1"): lines}))[-1:]
+    assert found[3] == "card: elements, geometry; cpu: density"
+
+
 def test_a_page_gets_the_tables_of_the_results_and_a_stale_one_is_found(blocks):
     new = table.with_leaderboard(page("short"), blocks)
     assert new == page("short", f"\n{table.short_table(blocks)}\n")

@@ -187,13 +187,27 @@ def whole_table(blocks: Leaderboard) -> str:
 
 
 def models_table(blocks: Leaderboard) -> str:
-    """Return what each model is and sees, where it ran, and the parameters it has."""
-    models = {line.model: line for lines in blocks.values() for line in lines}
-    rows = [
-        [f"`{name}`", line.sees, line.run.encoding or "–", line.run.device, line.run.version]
-        for name, line in sorted(models.items())
-    ]
+    """Return what each model is and sees, and where it ran."""
+    models: dict[str, list[Line]] = {}
+    for lines in blocks.values():
+        for line in lines:
+            models.setdefault(line.model, []).append(line)
+    rows = []
+    for name, lines in sorted(models.items()):
+        run = lines[-1].run
+        sees = [lines[-1].sees, run.encoding or "–"]
+        rows.append([f"`{name}`", *sees, _devices(lines), run.version])
     return _table(["model", "what it is and sees", "images", "device", "version"], rows)
+
+
+def _devices(lines: Sequence[Line]) -> str:
+    """Name the device, or with each of several the tracks that ran there."""
+    tracks: dict[str, list[str]] = {}
+    for device, track in dict.fromkeys((line.run.device, line.track) for line in lines):
+        tracks.setdefault(device, []).append(track)
+    if len(tracks) == 1:
+        return next(iter(tracks))
+    return "; ".join(f"{device}: {', '.join(sorted(of))}" for device, of in sorted(tracks.items()))
 
 
 def _block_table(

@@ -21,7 +21,7 @@ QM9 = {
     "qm9-energy": ("U0_atomisation_eV",),
 }
 """What one network learns of QM9: gap, HOMO and LUMO, or the internal energy at 0 K less that of
-the free atoms, which has a network of its own: with the levels it errs more by half."""
+the free atoms, which has a network of its own: beside the levels it was learned worse."""
 
 DATA = (*QM9, "md17", "crysmtm-id", "crysmtm-ood")
 """Structures to learn from; see the module of each."""
