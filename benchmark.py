@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 import click
@@ -136,7 +137,9 @@ def train_each(
 
 def train_all(ledgers: dict[Row, Ledger], settings: Settings, jobs: int) -> int:
     """Train what the ledgers lack; return how many trainings failed."""
-    pending = [training for ledger in ledgers.values() for training in ledger.pending]
+    # One of each row in turn: those that keep the cores busy run beside those that keep the card.
+    turns = zip_longest(*(ledger.pending for ledger in ledgers.values()))
+    pending = [training for turn in turns for training in turn if training is not None]
     for row, ledger in ledgers.items():  # a run may have been killed between the last two steps
         if not ledger.finish(settings) and not ledger.pending:
             click.echo(f"{row.name} on {row.split}-{row.track}: in {ledger.file} already", err=True)
