@@ -125,5 +125,12 @@ MODELS: Mapping[str, ModelInfo] = {
     "fusion_field": ModelInfo(
         "fusion:Fusion", ("density",), f"{_IMAGES}; {_ELEMENTS}, bond length", "field"
     ),
+    "fusion_large": ModelInfo(
+        "fusion:LargeFusion",
+        ("density",),
+        f"{_IMAGES}; {_ELEMENTS}, bond length, populations: all that the track shows; wider,"
+        " trained longer",
+        "field",
+    ),
 }
 """The rows of the leaderboard by name."""

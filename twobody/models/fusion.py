@@ -1,19 +1,21 @@
-"""Image, elements and distance together."""
+"""Image and columns together."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from twobody.models.images import BothWays, Convolutions
-from twobody.models.tabular import Head, PairEncoder
+from twobody.models.tabular import Head, LargeMLP, PairEncoder
 from twobody.models.train import Batch, NetworkModel, Sizes
 
 
 class FusionNetwork(nn.Module):
     """What `PairEncoder` and `Convolutions` know of a pair, side by side before one head."""
 
-    def __init__(self, sizes: Sizes, width: int = 128, n_image: int = 64) -> None:
+    def __init__(self, sizes: Sizes, width: int, n_image: int = 64) -> None:
         super().__init__()
         self.pair = PairEncoder(sizes, width)
         self.image = BothWays(Convolutions(n_image), sizes.encoding)
@@ -26,10 +28,19 @@ class FusionNetwork(nn.Module):
 
 
 class Fusion(NetworkModel):
-    """`FusionNetwork` as a row."""
+    """`FusionNetwork` as a row: image, elements and distance."""
 
     reads = "elements"
+    width: ClassVar[int] = 128
 
     def network(self, sizes: Sizes) -> nn.Module:
         """Return the network."""
-        return FusionNetwork(sizes)
+        return FusionNetwork(sizes, self.width)
+
+
+class LargeFusion(Fusion):
+    """Image and all that `LargeMLP` reads, as wide and as long as that."""
+
+    recipe = LargeMLP.recipe
+    reads = "atoms"
+    width = LargeMLP.width
