@@ -15,7 +15,7 @@ from twobody.benchmark.targets import METAL_LIKE, targets
 from twobody.models import MODELS
 from twobody.models.baselines import Additive, Median
 from twobody.models.features import Features, atom_columns, bond_columns, element_columns, joined
-from twobody.models.fusion import Fusion
+from twobody.models.fusion import Fusion, LargeFusion
 from twobody.models.graphs import SchNet
 from twobody.models.repulsion import Repulsion, repulsive_energy
 from twobody.models.scaling import ENERGIES, Scaler
@@ -125,8 +125,10 @@ def test_a_metal_has_no_gap(samples):
     ("row", "track", "encoding"),
     [
         (MLP, "geometry", None),
+        (MLP, "density", None),
         (SchNet, "geometry", None),
         (Fusion, "density", "field"),
+        (LargeFusion, "density", "field"),
     ],
 )
 def test_a_model_that_is_saved_and_loaded_predicts_the_same(row, track, encoding, tmp_path):

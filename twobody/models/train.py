@@ -137,7 +137,10 @@ class NetworkModel:
     def save(self, path: PathLike) -> None:
         """Write weights and scales as safetensors, with what else makes the model as metadata."""
         arrays = {**self.features.arrays(), **self._scaler.arrays()}
-        tensors = {f"scales.{name}": torch.from_numpy(array) for name, array in arrays.items()}
+        tensors = {  # safetensors takes no views
+            f"scales.{name}": torch.from_numpy(np.ascontiguousarray(array))
+            for name, array in arrays.items()
+        }
         state = self.net.state_dict()
         tensors.update({f"network.{name}": t.detach().cpu().clone() for name, t in state.items()})
         made_of = {
