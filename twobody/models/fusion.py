@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from twobody.models.features import Reading
 from twobody.models.images import BothWays, Convolutions
 from twobody.models.tabular import Head, LargeMLP, PairEncoder
 from twobody.models.train import Batch, NetworkModel, Sizes
@@ -15,7 +16,7 @@ from twobody.models.train import Batch, NetworkModel, Sizes
 class FusionNetwork(nn.Module):
     """What `PairEncoder` and `Convolutions` know of a pair, side by side before one head."""
 
-    def __init__(self, sizes: Sizes, width: int, n_image: int = 64) -> None:
+    def __init__(self, sizes: Sizes, width: int, n_image: int) -> None:
         super().__init__()
         self.pair = PairEncoder(sizes, width)
         self.image = BothWays(Convolutions(n_image), sizes.encoding)
@@ -30,12 +31,13 @@ class FusionNetwork(nn.Module):
 class Fusion(NetworkModel):
     """`FusionNetwork` as a row: image, elements and distance."""
 
-    reads = "elements"
+    reads: ClassVar[Reading] = "elements"
     width: ClassVar[int] = 128
+    n_image: ClassVar[int] = 64
 
     def network(self, sizes: Sizes) -> nn.Module:
         """Return the network."""
-        return FusionNetwork(sizes, self.width)
+        return FusionNetwork(sizes, self.width, self.n_image)
 
 
 class LargeFusion(Fusion):
@@ -44,3 +46,4 @@ class LargeFusion(Fusion):
     recipe = LargeMLP.recipe
     reads = "atoms"
     width = LargeMLP.width
+    n_image = 56  # keeps it below 350,000 parameters
