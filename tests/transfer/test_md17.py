@@ -107,6 +107,7 @@ def test_the_class_of_pytorch_geometric_reads_the_same_but_rounds(tmp_path):
     assert 1e-5 < lost < 2e-4  # eV: at -97 000 kcal/mol the steps of a float32 are 1/128 kcal/mol
 
 
+@raw.unpacked_by_torch_geometric
 def test_what_pytorch_geometric_downloads_is_read(tmp_path, monkeypatch):
     raw.write(tmp_path / "made")
     archive = tmp_path / "rmd17.tar.bz2"

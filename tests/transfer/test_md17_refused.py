@@ -43,6 +43,7 @@ def test_without_files_and_without_a_network_one_line_says_what_belongs_where(
     assert message.startswith(expected + "nor could it be downloaded: URLError: ")
 
 
+@raw.unpacked_by_torch_geometric
 def test_a_download_that_was_cut_off_is_not_taken_for_the_whole_the_next_time(
     tmp_path, monkeypatch
 ):
