@@ -137,7 +137,7 @@ def train_each(
 
 def train_all(ledgers: dict[Row, Ledger], settings: Settings, jobs: int) -> int:
     """Train what the ledgers lack; return how many trainings failed."""
-    # One of each row in turn: those that keep the cores busy run beside those that keep the card.
+    # One of each row in turn, so that trees, on the cores, grow beside networks, on the card.
     turns = zip_longest(*(ledger.pending for ledger in ledgers.values()))
     pending = [training for turn in turns for training in turn if training is not None]
     for row, ledger in ledgers.items():  # a run may have been killed between the last two steps

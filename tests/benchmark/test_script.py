@@ -108,6 +108,25 @@ def test_a_failed_training_is_named_in_a_line_and_the_others_are_kept(
     assert len(files(tmp_path / "results")) == 2
 
 
+def test_rows_take_turns_and_none_is_lost_where_one_has_more_folds(invoke, tmp_path, monkeypatch):
+    def splits():
+        return [split for split, *_ in TRAININGS]
+
+    both = ("run", "fake", "--split", "pair", "--split", "period", "--seeds")
+    monkeypatch.setitem(MODELS, "fake", info(fails_in=[2, 7]))
+    assert invoke(*both, "1").exit_code == 1
+    assert splits() == ["pair", "period"] * 3 + ["pair"] * 2
+    monkeypatch.setitem(MODELS, "fake", info())
+    TRAININGS.clear()
+    assert invoke(*both, "1").exit_code == 0
+    assert splits() == ["pair", "period"]  # what failed
+    assert invoke(*both, "2").exit_code == 0
+    assert invoke(*both, "2", results="other").exit_code == 0
+    one, other = tmp_path / "results" / "predictions", tmp_path / "other" / "predictions"
+    for name in ("fake-pair-elements.csv.gz", "fake-period-elements.csv.gz"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+
+
 def children(pid):
     return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
 
