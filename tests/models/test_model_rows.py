@@ -61,6 +61,24 @@ def test_a_row_predicts_its_targets(model, track, split):
         assert (predictions[METAL_LIKE] <= 1).all()
 
 
+@pytest.mark.parametrize("model", [model for model, track in ROWS if track == "density"])
+def test_rows_that_say_so_read_populations_and_others_do_not(model):
+    made, test = fitted(model, "density")
+    electrons = test.orbital_populations.copy()
+    electrons[:, 0, 0] += 0.5  # from the other atom's s shell
+    electrons[:, 1, 0] -= 0.5
+    moved = np.array([0.5, -0.5])
+    other = replace(
+        test,
+        orbital_populations=electrons,
+        populations=test.populations + moved,
+        charges=test.charges - moved,
+    )
+    one, two = made.predict(test), made.predict(other)
+    changed = any((one[name] != two[name]).any() for name in one)
+    assert changed == (model in {"boosting", "mlp", "mlp_large", "fusion_large"})
+
+
 @pytest.mark.parametrize(("model", "track"), ROWS)
 def test_swapping_the_atoms_changes_no_prediction(model, track):
     made, test = fitted(model, track)

@@ -128,8 +128,8 @@ MODELS: Mapping[str, ModelInfo] = {
     "fusion_large": ModelInfo(
         "fusion:LargeFusion",
         ("density",),
-        f"{_IMAGES}; {_ELEMENTS}, bond length, populations: all that the track shows; wider,"
-        " trained longer",
+        f"all ten channels; {_ELEMENTS}, bond length, populations (energies on top of their fit);"
+        " wider, trained longer",
         "field",
     ),
 }

@@ -46,4 +46,4 @@ class LargeFusion(Fusion):
     recipe = LargeMLP.recipe
     reads = "atoms"
     width = LargeMLP.width
-    n_image = 56  # keeps it below 350,000 parameters
+    n_image = 56  # no row has more than 350,000 parameters

@@ -137,7 +137,7 @@ class NetworkModel:
     def save(self, path: PathLike) -> None:
         """Write weights and scales as safetensors, with what else makes the model as metadata."""
         arrays = {**self.features.arrays(), **self._scaler.arrays()}
-        tensors = {  # safetensors takes no views
+        tensors = {  # safetensors takes no array with gaps
             f"scales.{name}": torch.from_numpy(np.ascontiguousarray(array))
             for name, array in arrays.items()
         }
