@@ -111,10 +111,11 @@ def pixels(size: int) -> Iterator[tuple[int, int]]:
 
 
 def two_units(terms: list[float], least: float = float(np.finfo(np.float32).tiny)) -> float:
-    """Return two units of the last float32 place of a pixel, or of its largest term.
+    """Return two units of the last float32 place of a pixel or of its largest term: the larger.
 
-    The basis images are rounded, each term by 2^-24 of itself, and then the sum by half a unit. For
-    terms of one sign that is at most 1.5 units of the sum; where they cancel, 2 of the largest. The
+    The basis images are rounded, each term by 2^-24 of itself, and then the sum by as much. For
+    terms of one sign that is at most 1.5 units of the sum. Where two cancel, the sum of |t1|, |t2|
+    and |t1 + t2| is twice the larger term, and 2^-24 of that less than two of its units. The
     smallest normal number stands in for what is too small to have that many digits.
     """
     return 2 * float(np.spacing(np.float32(max(least, abs(math.fsum(terms)), *map(abs, terms)))))
