@@ -8,6 +8,8 @@ from made_up import perfect
 
 pytest.importorskip("matplotlib")
 
+from matplotlib.figure import Figure
+
 from twobody.benchmark import pictures
 from twobody.benchmark.results import Result, Run, write_result
 from twobody.benchmark.splits import read_splits
@@ -77,6 +79,20 @@ def test_new_elements_are_counted(blocks):
     assert line.get_xdata() == pytest.approx([0, 1, 2])
     scores = [blocks[key][0].scores["e_g_ev"] for key in pictures._NEW_ELEMENTS]
     assert line.get_ydata() == pytest.approx([s.single.mae / s.constant for s in scores])
+
+
+def test_names_of_lines_that_end_at_one_height_stand_above_each_other():
+    axes = Figure().subplots()
+    axes.set_yscale("log")
+    axes.set_ylim(0.01, 1)
+    ends = [((2, 0.1001), "b", "density"), ((2, 0.1), "a", "elements"), ((2, 0.5), "c", "density")]
+    pictures._name_ends(axes, ends)
+    found = {text.get_text(): (*text.xy, text.get_color()) for text in axes.texts}
+    assert found == {
+        "a": (2, pytest.approx(0.5), pictures.COLOURS["elements"]),
+        "b": (2, pytest.approx(0.54), pictures.COLOURS["density"]),
+        "c": (2, pytest.approx(1 + np.log10(0.5) / 2), pictures.COLOURS["density"]),
+    }
 
 
 def test_parity_shows_predictions_against_the_truth(results, blocks, evaluator):

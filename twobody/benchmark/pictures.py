@@ -160,13 +160,13 @@ def new_elements_figure(blocks: Leaderboard) -> Figure:
                     points.setdefault((line.model, line.track), []).append((n_new, ratio))
         best = {best_line(blocks["element", "C3"], label, track) for track in TRACKS} - {None}
         named = {(line.model, line.track) for line in best if line is not None}
-        for (model, track), xy in points.items():
+        for (_, track), xy in points.items():
             x, y = zip(*xy, strict=True)
             axes.plot(x, y, "o-", color=COLOURS[track], markersize=3, linewidth=1)
-            if (model, track) in named:  # the names of all would hide each other
-                axes.annotate(model, (x[-1], y[-1]), (4, 0), textcoords="offset points", fontsize=7)
         axes.axhline(1, color="black", linewidth=0.7, linestyle=":")
         _log_scale(axes, "y")
+        # The names of all would hide each other.
+        _name_ends(axes, [(points[key][-1], *key) for key in named])
         axes.set_xticks([0, 1, 2])
         axes.set_xlim(-0.2, 2.8)
         axes.set_xlabel("new elements in the pair")
@@ -239,6 +239,24 @@ def curve_figure(results: Path, blocks: Leaderboard, evaluator: Evaluator) -> Fi
 
 _LINES = ("--", "-", ":", "-.")  # of models, whose colour is that of their track
 _TRAINED = 2280  # pairs of each fold of `pair` that are not tested
+
+
+def _name_ends(axes: Axes, ends: list[tuple[tuple[int, float], str, str]]) -> None:
+    """Write the model beside the end of its line, above another where it would hide that."""
+    low, high = np.log(axes.get_ylim())
+    height = -np.inf
+    for (x, y), model, track in sorted(ends, key=lambda end: end[0][1]):
+        height = max((np.log(y) - low) / (high - low), height + 0.04)
+        axes.annotate(
+            model,
+            (x, height),
+            (4, 0),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            color=COLOURS[track],
+            fontsize=7,
+            verticalalignment="center",
+        )
 
 
 def _log_scale(axes: Axes, which: Literal["x", "y"]) -> None:
