@@ -26,6 +26,7 @@ def test_a_pair_file_holds_what_the_archive_holds_of_the_pair(small, archive_of_
         assert not list((tmp_path / "pairs").glob("*.npz"))
     names = sorted(file.name for file in (tmp_path / "pairs").iterdir())
     assert names == [f"{name}.npz" for name in SMALL]
+    # As whoever has the files without this package reads them.
     with np.load(archive_of_small, allow_pickle=True) as whole:
         for i, name in enumerate(SMALL):
             with np.load(tmp_path / "pairs" / f"{name}.npz", allow_pickle=True) as single:

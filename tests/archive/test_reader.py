@@ -224,6 +224,7 @@ def test_a_pickle_that_runs_a_command_is_refused_in_every_member(name, original,
 def ours(archive, tmp_path_factory):
     """The first three pairs of our archive."""
     path = tmp_path_factory.mktemp("ours") / "ours.npz"
+    # Not by the reader that is tested; the pickles are those that the build has just written.
     with np.load(archive, allow_pickle=True) as plain:
         arrays = {
             name: plain[name][:N] if "N" in shape[:1] else plain[name]

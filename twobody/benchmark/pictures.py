@@ -245,7 +245,7 @@ def _name_ends(axes: Axes, ends: list[tuple[tuple[int, float], str, str]]) -> No
     """Write the model beside the end of its line, above another where it would hide that."""
     low, high = np.log(axes.get_ylim())
     height = -np.inf
-    for (x, y), model, track in sorted(ends, key=lambda end: end[0][1]):
+    for (x, y), model, track in sorted(ends):
         height = max((np.log(y) - low) / (high - low), height + 0.04)
         axes.annotate(
             model,
